@@ -13,13 +13,13 @@ from functools import cached_property
 from glob import escape, glob
 from typing import Any
 
-from s3_sync.admin.mapping_names import select
 from s3_sync.cluster.brokers import Brokers, LocalReplica
 from s3_sync.cluster.client import LocalSwift, Shards, internal_client
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.load import load
+from s3_sync.config.mapping_names import select
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon import recon_file
 from s3_sync.daemon.instance_lock import lock_holder

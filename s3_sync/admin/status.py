@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
 
-from s3_sync.admin.mapping_names import number_of
 from s3_sync.admin.node import NodeView, Running
+from s3_sync.config.mapping_names import number_of
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite

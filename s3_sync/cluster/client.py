@@ -272,7 +272,20 @@ def internal_client(conf_path: str, log_name: str) -> LocalSwift:
     except (Exception, SystemExit) as error:  # a filter's factory may fail in any way
         reason = " ".join(str(error).split()) or repr(error)
         raise LocalError(f"cannot load the internal client from {conf_path}: {reason}") from error
+    client.app = _AsOwner(client.app)
     return LocalSwift(client)
+
+
+class _AsOwner:
+    """Gives requests the rights of an account's owner: without them Swift hides the ACLs of containers and
+    ignores those that are sent."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ["swift_owner"] = True
+        return self._app(environ, start_response)
 
 
 def has_encryption(conf_path: str) -> bool:

@@ -59,6 +59,15 @@ class ObjectRings:
         found = POLICIES.get_by_index(policy)
         return found is not None and found.policy_type == REPL_POLICY
 
+    def is_growing(self, policy: int) -> bool:
+        """Return whether the policy's partition power is being increased: object servers then place each
+        object twice. Raises LocalUnavailable."""
+        try:
+            ring = POLICIES.get_object_ring(policy, self._swift_dir)
+        except Exception as error:  # a damaged file can raise anything, from zlib's errors to array's
+            raise LocalUnavailable(f"no object ring for storage policy {policy}: {error}") from error
+        return getattr(ring, "next_part_power", None) is not None
+
     def placement(self, policy: int, account: str, container: str, name: str) -> Placement:
         """Raises LocalUnavailable if this node lacks the policy or its ring."""
         try:

@@ -18,6 +18,7 @@ from s3_sync.http.pool import (
     Response,
     Timeouts,
 )
+from s3_sync.streams.reader import Body
 
 _TIMEOUTS = Timeouts(connect=2.0, read=30.0)
 #: a server that fills it serves other clients meanwhile; large enough for a cluster's own network
@@ -56,9 +57,14 @@ class ObjectServers:
         )
 
     def request(
-        self, method: str, node: Node, placement: Placement, headers: Sequence[tuple[str, str]] = ()
+        self,
+        method: str,
+        node: Node,
+        placement: Placement,
+        headers: Sequence[tuple[str, str]] = (),
+        body: Body | None = None,
     ) -> Response:
-        """Send a request about one object to one server. Raises HttpError.
+        """Send a request about one object to one server. Raises HttpError, and what ``body`` raises.
 
         A server gets no requests for a while after a time-out: with its host down, every object would
         otherwise cost the time-out.
@@ -74,7 +80,7 @@ class ObjectServers:
             ("X-Backend-Storage-Policy-Index", str(placement.policy)),
         ]
         try:
-            return self._pool(node).request(method, placement.target(node), [*own, *headers])
+            return self._pool(node).request(method, placement.target(node), [*own, *headers], body)
         except NoFreeConnection:
             raise
         except HttpError as error:

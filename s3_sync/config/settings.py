@@ -90,7 +90,7 @@ class Profile:
 
     @property
     def lifetime(self) -> Lifetime:
-        """Of copies, where the store keeps an X-Delete-At for each."""
+        """How long copies live, where the store keeps an X-Delete-At for each."""
         offset = self.propagate_expiration_offset if self.expires_copies else None
         addition = self.remote_delete_after_addition if self.remote_delete_after else 0
         return Lifetime(self.remote_delete_after, offset, addition)

@@ -18,13 +18,15 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import chain
 
-from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
+from s3_sync.migrate.account_metadata import AccountMetadata
+from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
+from s3_sync.migrate.containers import Containers
 from s3_sync.migrate.decide import Action, LocalEntry, decide
 from s3_sync.migrate.division import Lookups, Share, in_order
 from s3_sync.migrate.objects import ObjectMigration, Result
@@ -32,6 +34,7 @@ from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import iso_date_or_zero
+from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
 
@@ -61,18 +64,19 @@ class _Flight:
 class _Pass:
     """``after``: the marker that it began after; empty for a pass over everything. ``counts``: since the last
     save. ``failed_in_row``: objects that failed in an outage since the last one that did not.
+    ``failed_before``: names that have failed before, and were not met yet.
 
     ``rank``: of this node for the names that are its business now; ``left``: parts of the listings with names
     for which it has a higher one, as the names that they begin after and end with; ``left_at``: when the last
-    of them was listed. ``failed_before``: names that failed before and have not been met."""
+    of them was listed."""
 
     scan: Scan
     objects: ObjectMigration
     lookups: Lookups
     after: str
     not_after: float | None
-    share: Share
     failed_before: set[str]
+    share: Share
     batches: Iterator[Batch] = iter(())
     rank: int = 0
     left: list[tuple[str, str | None]] = field(default_factory=list)
@@ -80,7 +84,7 @@ class _Pass:
     counts: PassCounts = field(default_factory=PassCounts)
     is_new: bool = True
     listed: int = 0
-    local_only: list[str] = field(default_factory=list)
+    local_only: list[LocalEntry] = field(default_factory=list)
     flights: deque[_Flight] = field(default_factory=deque)
     ended: bool = False
     failed_in_row: int = 0
@@ -107,7 +111,7 @@ class _Pass:
             action = decide(source, local, self.not_after)
             if source is None or action is Action.LOCAL_ONLY:
                 if local is not None and not self.rank and len(self.local_only) < MAX_LOCAL_ONLY:
-                    self.local_only.append(local.name)
+                    self.local_only.append(local)
             elif action is not Action.NONE:
                 self.failed_before.discard(source.name)
                 rank = self.share.rank_of(source.name)
@@ -143,9 +147,11 @@ class _Pass:
 
 
 class ContainerMigration:
-    """The migration of one container, from the start to the end of its mapping. ``step`` never raises."""
+    """The migration of one container, from the start to the end of its mapping. ``step`` never raises.
 
-    def __init__(self, context: Context, mapping: Mapping) -> None:
+    ``divided_by``: the bucket whose nodes share the work."""
+
+    def __init__(self, context: Context, mapping: Mapping, divided_by: str) -> None:
         assert mapping.migration is not None
         self.mapping = mapping
         self._options: MigrationOptions = mapping.migration
@@ -155,13 +161,14 @@ class ContainerMigration:
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
         self._log_once = LogOnce()
         self._pass: _Pass | None = None
+        self._divided_by = divided_by
+        self._deletes: ContainerDeletes | None = None
         #: when this node, which leaves creating it to another, found no local container; None: there is one
         self._missing_since: float | None = None
-
-    @property
-    def children(self) -> None:
-        """A container has no children; see ``Job``."""
-        return None
+        #: names that only the local cluster has -> when this node, which leaves them to another, found that
+        self._local_since: dict[str, float] = {}
+        #: the container of older versions, which is migrated, too; see ``Job``
+        self.children: dict[str, Mapping] | None = None
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
         return []
@@ -203,7 +210,7 @@ class ContainerMigration:
 
     def _step(self) -> StepResult:
         if self._pass is None:
-            share = self._context.division.share(self.mapping)
+            share = self._context.division.share(self.mapping.account, self._divided_by)
             if share is None:
                 return StepResult(False)
             if (seconds := self._seconds_to_container(share)) > 0:
@@ -248,9 +255,13 @@ class ContainerMigration:
 
     def _seconds_to_container(self, share: Share) -> float:
         """Return for how many seconds the local container is left to the nodes before this one, as it is
-        missing; 0: it exists, or this node has to create it."""
+        missing; 0 or less: it exists, or this node has to create it."""
         context, mapping = self._context, self.mapping
-        if not share.ordinal or context.client.container(mapping.account, mapping.container) is not None:
+        if (
+            context.dry_run
+            or not share.ordinal
+            or context.client.container(mapping.account, mapping.container) is not None
+        ):
             self._missing_since = None
             return 0.0
         now = context.clock.now()
@@ -262,15 +273,30 @@ class ContainerMigration:
         context, options = self._context, self._options
         bucket = context.registry.open_bucket(self.mapping)
         status = context.statuses.of(self.mapping)
-        ClientWriter(context.client, self.mapping.account).put_container(self.mapping.container)
+        if not context.dry_run:
+            self._prepare(bucket)
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
-        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.parts)
+        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
         failed = set(context.failures.names(self.mapping.journal_key))
-        begun = _Pass(scan, objects, lookups, status.marker, not_after, share, failed)
+        begun = _Pass(scan, objects, lookups, status.marker, not_after, failed, share)
         begun.walk([(status.marker, None)])
         return begun
+
+    def _prepare(self, bucket: Bucket) -> None:
+        """Make the local container, and the account if that is wanted, what they are at the source."""
+        context, mapping = self._context, self.mapping
+        provider = context.registry.provider(mapping.credentials)
+        if not mapping.is_account:
+            AccountMetadata(context.client, provider, mapping).reconcile()
+        containers = Containers(context.client, provider, mapping, context.clock, bucket.clock_offset)
+        versions = containers.prepare(mapping.container)
+        if versions and not mapping.is_account:  # else it has a job as every container has
+            older = replace(mapping, container=versions, bucket=versions, parent_key=mapping.journal_key)
+            if self.children is None:
+                self.children = {versions: older}
+        self._deletes = container_deletes(context, mapping, provider, bucket)
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
@@ -322,11 +348,24 @@ class ContainerMigration:
         self._save(current, "" if current.rank else landed.last or "")
 
     def _end(self, current: _Pass) -> None:
-        if not current.after:  # met nowhere: gone at the source, or done by another node or a client
+        if not current.after:
+            # what a whole pass has not met again is gone at the source, or has been overwritten here
             self._context.failures.settle(self.mapping.journal_key, current.failed_before)
+            if self._deletes is not None:
+                current.count(self._deletes.run(self._due_deletes(current)))
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None
+
+    def _due_deletes(self, current: _Pass) -> list[LocalEntry]:
+        """Return what only the local cluster has, as far as it is this node's business now: the first of
+        those that share a container deletes at once, the others what it has had the time for."""
+        now, before = self._context.clock.now(), self._local_since
+        time_for_others = current.share.ordinal * self._time_for_others
+        if not time_for_others:
+            return current.local_only
+        self._local_since = {each.name: before.get(each.name, now) for each in current.local_only}
+        return [each for each in current.local_only if now >= self._local_since[each.name] + time_for_others]
 
     def _save(self, current: _Pass, marker: str, ended: bool = False) -> None:
         is_reset = current.is_new and not current.after

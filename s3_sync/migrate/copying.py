@@ -116,6 +116,7 @@ def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
     """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
     the mark of this migration."""
     headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
+    headers.setdefault("content-type", info.meta.content_type)
     if info.expires is not None:
         headers["x-delete-at"] = str(info.expires)
     return headers

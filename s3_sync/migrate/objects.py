@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.cluster.newest import Deleted, Present
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
@@ -56,7 +55,7 @@ class ObjectMigration:
         self._bucket = bucket
         self._lookups = lookups
         self._key = mapping.journal_key
-        writer = ClientWriter(context.client, mapping.account)
+        writer = context.writers.of(mapping.account)
         services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
         self._copier = ObjectCopier(services, mapping.container)
 

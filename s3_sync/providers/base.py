@@ -350,8 +350,14 @@ class Provider(Protocol):
         """Sorted by UTF-8 bytes of the name."""
         ...
 
-    def head_bucket(self, name: str) -> None:
-        """Raises NotFound, AccessDenied."""
+    def head_bucket(self, name: str) -> Mapping[str, str]:
+        """Return the headers of a Swift's container, lower-case name -> value; nothing from any other store.
+        Raises NotFound, AccessDenied."""
+        ...
+
+    def head_account(self) -> Mapping[str, str]:
+        """Return the headers of a Swift's account, as ``head_bucket``; nothing from any other store. Raises
+        AccessDenied."""
         ...
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:

@@ -56,13 +56,14 @@ _LIMITS = Limits()
 @dataclass(slots=True)
 class _Store:
     """One bucket: key -> object, upload id -> open upload, key prefix -> lifetime of objects in days, and
-    header -> value of its own metadata."""
+    header -> value of its own metadata. ``changed``: when that was written."""
 
     created: float
     objects: dict[str, StoredObject] = field(default_factory=dict)
     uploads: dict[str, PendingUpload] = field(default_factory=dict)
     lifetimes: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    changed: float = 0.0
 
 
 class MemoryProvider:
@@ -81,6 +82,8 @@ class MemoryProvider:
         self.retrieval_seconds = retrieval_seconds
         self.lock = threading.RLock()
         self._stores: dict[str, _Store] = {}
+        #: headers of the account, if it is a Swift's
+        self.metadata: dict[str, str] = {}
 
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> MemoryBucket:
         return MemoryBucket(self, name, namer, write)
@@ -90,8 +93,12 @@ class MemoryProvider:
             entries = [BucketEntry(name, store.created) for name, store in sorted(self._stores.items())]
         return iter(entries)
 
-    def head_bucket(self, name: str) -> None:
+    def head_bucket(self, name: str) -> Mapping[str, str]:
         self.store(name)
+        return {}
+
+    def head_account(self) -> Mapping[str, str]:
+        return {}
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         with self.lock:

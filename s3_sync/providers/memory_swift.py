@@ -40,6 +40,14 @@ class MemorySwift(MemoryProvider):
     def bucket(self, name: str, namer: KeyNamer, write: WriteOptions = _PLAIN) -> MemoryContainer:
         return MemoryContainer(self, name, namer, write)
 
+    def head_bucket(self, name: str) -> Mapping[str, str]:
+        store = self.store(name)
+        changed = Timestamp.from_seconds(max(store.created, store.changed))
+        return {**store.metadata, "x-put-timestamp": changed.normal}
+
+    def head_account(self) -> Mapping[str, str]:
+        return dict(self.metadata)
+
     def segments_of(self, found: StoredObject) -> tuple[Segment, ...] | None:
         """What a large object consists of now; None for a plain one."""
         if found.below is None:
@@ -103,6 +111,7 @@ class MemoryContainer(MemoryBucket):
             if any(headers.values()):
                 self._provider.create_bucket(self.name)
             metadata = self._store.metadata
+            self._store.changed = self._swift.clock()
             metadata.update(headers)
             for name in [name for name, value in metadata.items() if not value]:
                 del metadata[name]

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sqlite3
-import threading
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote
 
-from s3_sync.errors import StateError
 from s3_sync.state.container_records import COLUMNS as CONTAINER_COLUMNS
 from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.delete_count import META_KEY, DeleteCount, read_count
@@ -20,6 +13,7 @@ from s3_sync.state.left_segments import COLUMNS as SEGMENT_COLUMNS
 from s3_sync.state.left_segments import FAILED as FAILED_SEGMENTS
 from s3_sync.state.left_segments import Entry as SegmentEntry
 from s3_sync.state.resets import COLUMNS, ResetRange
+from s3_sync.state.sqlite_view import SqliteView
 
 _UNSETTLED = (
     "name, state, policy, deleted, data_timestamp, timestamp, size, reason, detail,"
@@ -70,10 +64,8 @@ class JournalView:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._view = SqliteView(path)
+        self._all = self._view.all
 
     @property
     def uuid(self) -> str:
@@ -204,8 +196,7 @@ class JournalView:
         return read_count(found[0][0] if found else None)
 
     def close(self) -> None:
-        with self._lock:
-            self._close()
+        self._view.close()
 
     def _entries(self, where: str, *values: object) -> list[Unsettled]:
         rows = self._all(f"SELECT {_UNSETTLED} FROM unsettled WHERE mapping = ? AND {where}", *values)
@@ -221,42 +212,3 @@ class JournalView:
             *values,
         )
         return [Entry(Expiry(*row[:4]), *row[4:]) for row in rows]
-
-    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return no rows if the journal does not exist or is just being created."""
-        with self._lock:
-            try:
-                db = self._connected()
-                return [] if db is None else db.execute(query, values).fetchall()
-            except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: a damaged schema in a message
-                if "no such table" in str(error):
-                    return []
-                raise StateError(f"cannot read the journal {self._path}: {error}") from error
-            except OSError as error:
-                raise StateError(f"cannot read the journal {self._path}: {error.strerror}") from error
-
-    def _connected(self) -> sqlite3.Connection | None:
-        """Return the connection; reopen it if the file was replaced, as a damaged journal is. None if there
-        is no file."""
-        try:
-            status = os.stat(self._path)
-        except FileNotFoundError:
-            self._close()
-            return None
-        if self._file != (status.st_dev, status.st_ino):
-            self._close()
-        if self._db is None:
-            # SQLite does not report the reason. Do not open and close the file to find it: closing any
-            # descriptor drops all POSIX locks that this process holds on the file, the writer's included,
-            # and the next reader to close would take itself for the last one and remove the -wal file
-            if not os.access(self._path, os.R_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            address = f"file:{quote(self._path)}?mode=ro"
-            self._db = sqlite3.connect(address, uri=True, timeout=5, check_same_thread=False)
-            self._file = (status.st_dev, status.st_ino)
-        return self._db
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-        self._db, self._file = None, None

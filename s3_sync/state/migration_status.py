@@ -18,6 +18,17 @@ from typing import Any
 from s3_sync.config.settings import EVERY_CONTAINER, Mapping
 from s3_sync.errors import StateError
 from s3_sync.state.atomic import remove_leftovers, set_aside, write_atomically
+from s3_sync.state.migration_entries import (
+    SECRETS,
+    SOURCE,
+    Entry,
+    Wanted,
+    configuration,
+    has_names,
+    is_same,
+    source_of,
+    value_of,
+)
 from s3_sync.streams.small_files import is_count, is_text, number, parse_json, read_file
 
 log = logging.getLogger("s3-sync.state")
@@ -29,17 +40,18 @@ _WRITE_SHARE = 0.1
 #: limit of the file's size: some hundred bytes for each container of an account
 _MAX_BYTES = 1 << 30
 _MAX_DEPTH = 20
-#: what identifies the objects of a migration, beside bucket and container. Every other option says how they
-#: are migrated: changing it does not start anything over
-_SOURCE = (
-    "account", "protocol", "aws_endpoint", "aws_identity", "remote_account", "tenant_name", "project_name",
-    "project_domain_name", "prefix",
-)  # fmt: skip
-_SECRETS = ("aws_secret", "aws_session_token", "secret", "session_token")
 #: of one pass; those of the last pass that did something are kept, too, with "last_" before them
 _COUNTS = ("moved_count", "scanned_count", "bytes_count", "finished")
-
-Entry = dict[str, Any]
+#: of all passes
+_TOTALS = {"moved_count": "copied_count", "bytes_count": "copied_bytes_count"}
+#: counts that files of earlier versions do not have
+_ADDED = {
+    "listed_bytes": "listed_bytes_count",
+    "deleted": "deleted_count",
+    "failed": "errors",
+    "waiting": "waiting_count",
+}
+_KEYS = {"scanned": "scanned_count", "moved": "moved_count", "bytes": "bytes_count", **_ADDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class ContainerStatus:
     ``last_counts`` and ``last_finished``: of the last pass before it that moved or found something new.
     ``total_objects``, ``total_bytes``: an estimate of what the source has; None if unknown.
     ``last_pass``: when the last whole pass ended; ``last_clean_pass``: the last that had nothing to do.
-    ``last_change``: when an object was last copied or deleted.
+    ``last_change``: when an object was last copied or deleted. ``copied_objects``, ``copied_bytes``: of all
+    passes.
     """
 
     marker: str = ""
@@ -85,6 +98,13 @@ class ContainerStatus:
     last_pass: float = 0.0
     last_clean_pass: float = 0.0
     last_change: float = 0.0
+    copied_objects: int = 0
+    copied_bytes: int = 0
+
+    @property
+    def is_between_passes(self) -> bool:
+        """Whether the last save was that of the end of a pass."""
+        return 0.0 < self.last_pass == self.finished
 
     @property
     def is_clean(self) -> bool:
@@ -112,13 +132,15 @@ class MigrationStatuses:
         self._observed = observed
         self._lock = threading.Lock()
         self._entries: dict[str, list[Entry]] | None = None
+        #: by account and container, as they were read
+        self._before: dict[tuple[str, str], Entry] = {}
         self._dirty = False
         self._next_write = float("-inf")
 
     def of(self, mapping: Mapping) -> ContainerStatus:
         """Return the status of a migration of one container."""
         with self._lock:
-            found = self._find(_configuration(mapping))
+            found = self._find(configuration(mapping))
             return _parse(found.get("status"), mapping) if found else ContainerStatus()
 
     def containers(self, mapping: Mapping) -> list[Mapping]:
@@ -127,8 +149,8 @@ class MigrationStatuses:
         if not mapping.is_account_wide:
             return [mapping]
         with self._lock:
-            wanted = _configuration(mapping)
-            found = [each for each in self._all() if _is_same(each, wanted)]
+            wanted = configuration(mapping)
+            found = [each for each in self._all() if is_same(each, wanted)]
         names = {name for each in found if is_text(name := each.get("aws_bucket"))}
         return [mapping.of_container(name) for name in sorted(names - {EVERY_CONTAINER})]
 
@@ -144,6 +166,7 @@ class MigrationStatuses:
             entry = self._entry(mapping)
             status: dict[str, Any] = entry["status"]
             now = self._now()
+            _take_over(status)
             if is_reset or not status.get("finished"):
                 _roll_over(status)
                 status["started"] = now
@@ -170,11 +193,11 @@ class MigrationStatuses:
         with self._lock:
             wanted: dict[str, list[Entry]] = {}
             for mapping in handled:
-                each = _configuration(mapping)
-                wanted.setdefault(_source(each), []).append(each)
+                each = configuration(mapping)
+                wanted.setdefault(source_of(each), []).append(each)
             kept: dict[str, list[Entry]] = {}
             for source, entries in self._loaded().items():
-                names = _Names(wanted.get(source, []))
+                names = Wanted(wanted.get(source, []))
                 if found := [each for each in entries if names.has(each)]:
                     kept[source] = found
             if sum(map(len, kept.values())) != sum(map(len, self._loaded().values())):
@@ -197,18 +220,18 @@ class MigrationStatuses:
             raise StateError(f"cannot tidy up beside {self._path}: {error}") from error
 
     def _find(self, wanted: Entry) -> Entry | None:
-        entries = self._loaded().get(_source(wanted), [])
-        return next((each for each in entries if _is_same(each, wanted)), None)
+        entries = self._loaded().get(source_of(wanted), [])
+        return next((each for each in entries if is_same(each, wanted)), None)
 
     def _entry(self, mapping: Mapping) -> Entry:
         """Return the entry with the present configuration, a new one if there is none for this source."""
-        wanted = _configuration(mapping)
+        wanted = configuration(mapping)
         found = self._find(wanted)
         status = found.get("status") if found else None
         if found is None:
             self._tell_of_change(wanted)
             found = {}
-            self._loaded().setdefault(_source(wanted), []).append(found)
+            self._loaded().setdefault(source_of(wanted), []).append(found)
         if not isinstance(status, dict) or status.get("source", mapping.fingerprint) != mapping.fingerprint:
             status = {}
         found.clear()
@@ -217,13 +240,11 @@ class MigrationStatuses:
         return found
 
     def _tell_of_change(self, wanted: Entry) -> None:
-        for each in self._all():
-            if (each.get("account"), each.get("container")) == (wanted["account"], wanted["container"]):
-                other = [key for key in (*_SOURCE, "aws_bucket") if _value(each, key) != _value(wanted, key)]
-                log.info(
-                    "%s/%s is compared from its first name: the migration has another %s than before",
-                    wanted["account"], wanted["container"], ", ".join(other),
-                )  # fmt: skip
+        place = wanted["account"], wanted["container"]
+        if (before := self._before.get(place)) is not None:
+            keys = (*SOURCE, "aws_bucket")
+            changed = ", ".join(key for key in keys if value_of(before, key) != value_of(wanted, key))
+            log.info("%s/%s is compared from its first name: another %s than before", *place, changed)
 
     def _all(self) -> list[Entry]:
         return [each for entries in self._loaded().values() for each in entries]
@@ -232,9 +253,10 @@ class MigrationStatuses:
         if self._entries is None:
             self._entries = {}
             for each in self._read():
-                for key in _SECRETS:
+                for key in SECRETS:
                     each.pop(key, None)
-                self._entries.setdefault(_source(each), []).append(each)
+                self._entries.setdefault(source_of(each), []).append(each)
+                self._before[str(each.get("account")), str(each.get("container"))] = each
         return self._entries
 
     def _read(self) -> list[Entry]:
@@ -243,7 +265,7 @@ class MigrationStatuses:
             found = parse_json(data, _MAX_DEPTH) if data.strip() else []
             if not isinstance(found, list):
                 raise ValueError("not a JSON list")
-            return [each for each in found if isinstance(each, dict) and _has_names(each)]
+            return [each for each in found if isinstance(each, dict) and has_names(each)]
         except FileNotFoundError:
             return []
         except ValueError as error:
@@ -279,52 +301,11 @@ class MigrationStatuses:
         self._next_write = self._now() + max(self._interval, (time.monotonic() - begun) / _WRITE_SHARE)
 
 
-class _Names:
-    """The buckets and containers of migrations from one source."""
-
-    def __init__(self, wanted: list[Entry]) -> None:
-        self._by_bucket: dict[object, list[Entry]] = {}
-        for each in wanted:
-            self._by_bucket.setdefault(each.get("aws_bucket"), []).append(each)
-
-    def has(self, entry: Entry) -> bool:
-        buckets = (entry.get("aws_bucket"), EVERY_CONTAINER)
-        return any(_is_same(entry, each) for bucket in buckets for each in self._by_bucket.get(bucket, ()))
-
-
-def _configuration(mapping: Mapping) -> Entry:
-    """Return the keys by which a migration is known in the file, without what is secret."""
-    written = parse_json(mapping.migration.entry) if mapping.migration else {}
-    entry: Entry = {key: written[key] for key in written if key not in _SECRETS}
-    entry["account"] = mapping.account
-    entry["aws_bucket"] = mapping.bucket or EVERY_CONTAINER
-    entry["container"] = mapping.container
-    entry["custom_prefix"] = mapping.custom_prefix or ""
-    if mapping.is_account:
-        entry["all_buckets"] = True
-    return entry
-
-
-def _has_names(entry: Entry) -> bool:
-    return all(entry.get(key) is None or is_text(entry[key]) for key in ("aws_bucket", "container"))
-
-
-def _source(entry: Entry) -> str:
-    return json.dumps([_value(entry, key) for key in _SOURCE])
-
-
-def _value(entry: Entry, key: str) -> object:
-    """Return a value; an empty one counts as absent."""
-    return entry.get(key) or None
-
-
-def _is_same(entry: Entry, wanted: Entry) -> bool:
-    """Whether both, of one source, are about the same bucket and container. "/*" is about all of them; a
-    container that only one names does not matter."""
-    if EVERY_CONTAINER in (entry.get("aws_bucket"), wanted.get("aws_bucket")):
-        return True
-    containers = {_value(entry, "container"), _value(wanted, "container")} - {None, EVERY_CONTAINER}
-    return entry.get("aws_bucket") == wanted.get("aws_bucket") and len(containers) < 2
+def _take_over(status: dict[str, Any]) -> None:
+    """Add the totals that an earlier version did not have: it kept the counts of two passes."""
+    for key, total in _TOTALS.items():
+        if not is_count(status.get(total)):
+            status[total] = _count(status, key) + _count(status, f"last_{key}")
 
 
 def _roll_over(status: dict[str, Any]) -> None:
@@ -338,17 +319,9 @@ def _roll_over(status: dict[str, Any]) -> None:
         status[key] = 0
 
 
-#: counts that files of earlier versions do not have
-_ADDED = {
-    "listed_bytes": "listed_bytes_count",
-    "deleted": "deleted_count",
-    "failed": "errors",
-    "waiting": "waiting_count",
-}
-_KEYS = {"scanned": "scanned_count", "moved": "moved_count", "bytes": "bytes_count", **_ADDED}
-
-
 def _add(status: dict[str, Any], counts: PassCounts) -> None:
+    status["copied_count"] += counts.moved
+    status["copied_bytes_count"] += counts.bytes
     for name, key in _KEYS.items():
         status[key] = _count(status, key) + getattr(counts, name)
 
@@ -377,11 +350,13 @@ def _parse(written: object, mapping: Mapping) -> ContainerStatus:
             bytes=_count(status, "last_bytes_count"),
         ),
         last_finished=number(status.get("last_finished")),
-        total_objects=_count(status, "total_count") if "total_count" in status else None,
-        total_bytes=_count(status, "bytes_total") if "bytes_total" in status else None,
+        total_objects=_count(status, "total_count") if is_count(status.get("total_count")) else None,
+        total_bytes=_count(status, "bytes_total") if is_count(status.get("bytes_total")) else None,
         last_pass=number(status.get("last_pass")),
         last_clean_pass=number(status.get("last_clean_pass")),
         last_change=number(status.get("last_change")),
+        copied_objects=_count(status, "copied_count"),
+        copied_bytes=_count(status, "copied_bytes_count"),
     )
 
 

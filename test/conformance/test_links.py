@@ -7,7 +7,7 @@ import pytest
 from conformance.samples import md5, names, put, read
 from s3_sync.errors import LinkTargetMissing, NotFound, NotSupported, PreconditionFailed
 from s3_sync.model.objects import Link, ObjectMeta
-from s3_sync.providers.base import Bucket, ListQuery
+from s3_sync.providers.base import Bucket, ListQuery, Provider
 
 #: the local container that the bucket has the copies of
 CONTAINER = "conformance"
@@ -98,10 +98,18 @@ def test_static_link_needs_its_target(bucket: Bucket, has_links: bool) -> None:
         bucket.head_object("link")
 
 
-def test_post_container_sets_and_removes_metadata_of_the_bucket(bucket: Bucket) -> None:
+def test_post_container_sets_and_removes_metadata_of_the_bucket(bucket: Bucket, provider: Provider) -> None:
     if not bucket.features.container_metadata:
         with pytest.raises(NotSupported):
             bucket.post_container({"x-container-meta-colour": "red"})
+        assert provider.head_account() == {}
         return
+    provider.head_account()
     bucket.post_container({"x-container-meta-colour": "grün", "x-container-read": ".r:*"})
+    before = provider.head_bucket(bucket.name)
     bucket.post_container({"x-container-meta-colour": "", "x-container-meta-shape": "round"})
+    after = provider.head_bucket(bucket.name)
+    assert (before["x-container-meta-colour"], before["x-container-read"]) == ("grün", ".r:*")
+    assert ("x-container-meta-colour" in after, after["x-container-meta-shape"]) == (False, "round")
+    # a migration tells from it, or from X-Put-Timestamp, that there is something new
+    assert "x-put-timestamp" in after or "last-modified" in after

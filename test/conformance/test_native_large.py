@@ -50,7 +50,7 @@ def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
 
 @pytest.fixture
 def name() -> str:
-    """Of the container: one of each test."""
+    """A container's name, one for each test."""
     return f"native-{uuid4().hex[:12]}-\u00fc"
 
 

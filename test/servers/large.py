@@ -72,7 +72,7 @@ class Large:
         )
 
     def copy(self, segment: SegmentFile, name: str) -> SegmentFile:
-        """The same bytes under another name."""
+        """Put a segment's bytes under another name."""
         self.pair.swift.put(self.container, name, segment.body)
         return SegmentFile(self.container, name, segment.body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -49,6 +50,10 @@ class Migrator(SyncDaemon):
     def alter(self, **alterations: Any) -> None:
         super().alter(**alterations)
         self.program = ALTERED if alterations else PROGRAM
+
+    def run(self, *command: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """One of its commands, such as `--status`, with the configuration as it was written last."""
+        return self._run("command", [self.program, "--config", str(self.config), *command], seconds)
 
     def statuses(self) -> list[dict[str, Any]]:
         """The status file; empty while there is none."""

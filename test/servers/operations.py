@@ -42,7 +42,7 @@ def counting(proxy: FaultProxy) -> Iterator[Counter[str]]:
 
 @contextmanager
 def counting_each(proxy: FaultProxy) -> Iterator[defaultdict[str, Counter[str]]]:
-    """The same for each bucket."""
+    """How often each operation came inside the `with` block, by bucket; known at its end."""
     counters: defaultdict[str, Counter[str]] = defaultdict(Counter)
     before = len(proxy.calls())
     yield counters

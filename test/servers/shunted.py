@@ -79,7 +79,7 @@ class Shunted(SwiftCluster):
 
     @property
     def content(self) -> dict[str, Any]:
-        """Of the configuration file, as long as nobody has put another one there."""
+        """What the configuration file has, as long as nobody has put another one there."""
         return {"containers": self._mappings, "migrator_settings": {"segment_size": SEGMENT_SIZE}}
 
     @property

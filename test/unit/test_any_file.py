@@ -147,7 +147,7 @@ FILES = ("status", "pause", "reset", "recon", "config", "secret", "pipeline")
 
 
 def changed(value: Any) -> Iterator[Any]:
-    """The same document with something else at each of its places."""
+    """The document with something else at each of its places."""
     if isinstance(value, dict):
         yield from ({**value, key: odd} for key in value for odd in ODD)
         yield from ({**value, key: inner} for key in value for inner in changed(value[key]))

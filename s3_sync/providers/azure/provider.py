@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3_sync.config.credentials.azure import AzureCredentials
 from s3_sync.errors import InvalidRequest
@@ -37,8 +37,12 @@ class AzureProvider:
     def list_buckets(self) -> Iterator[BucketEntry]:
         return list_containers(self.transport)
 
-    def head_bucket(self, name: str) -> None:
+    def head_bucket(self, name: str) -> Mapping[str, str]:
         self.transport.request("HEAD", f"/{name}", query=_CONTAINER).close()
+        return {}
+
+    def head_account(self) -> Mapping[str, str]:
+        return {}
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3_sync.config.credentials.file import FileCredentials
 from s3_sync.http.pool import Timeouts
@@ -39,12 +39,16 @@ class FileProvider:
         ordered = sorted(found, key=lambda entry: entry[0].encode("utf-8", "surrogateescape"))
         return iter([BucketEntry(name, created) for name, created in ordered])
 
-    def head_bucket(self, name: str) -> None:
+    def head_bucket(self, name: str) -> Mapping[str, str]:
         def head() -> None:
             with Site.of(self.share, name):
                 pass
 
         self.share.call(f"look at {name}", lambda touch: head())
+        return {}
+
+    def head_account(self) -> Mapping[str, str]:
+        return {}
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         """Make a directory a bucket. The share itself must have been set up (``Share.set_up``)."""

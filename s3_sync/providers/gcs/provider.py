@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3_sync.config.credentials.gcs import GcsCredentials
 from s3_sync.errors import InvalidRequest, PreconditionFailed, RemoteError, UnexpectedAnswer
@@ -36,12 +36,16 @@ class GcsProvider:
     def list_buckets(self) -> Iterator[BucketEntry]:
         return iter(list_buckets(self.transport, self._project()))
 
-    def head_bucket(self, name: str) -> None:
+    def head_bucket(self, name: str) -> Mapping[str, str]:
         """As a listing, which needs no permission beyond those of a mapping."""
         query = {"maxResults": "1", "fields": "kind,nextPageToken"}
         found = self.transport.document(f"HEAD {name}", "GET", f"{bucket_path(name)}/o", query)
         if found.get("kind") != OBJECTS:
             raise UnexpectedAnswer(f"HEAD {name}: not a list of objects", status=200)
+        return {}
+
+    def head_account(self) -> Mapping[str, str]:
+        return {}
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         described = {"name": name, "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.credentials.s3_dialects import Dialect
@@ -60,9 +60,13 @@ class S3Provider:
         ]
         return iter(sorted(entries, key=lambda entry: entry.name))
 
-    def head_bucket(self, name: str) -> None:
+    def head_bucket(self, name: str) -> Mapping[str, str]:
         with translated(f"HEAD {name}"):
             self._account.client.head_bucket(Bucket=name)
+        return {}
+
+    def head_account(self) -> Mapping[str, str]:
+        return {}
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         parameters = {"Bucket": name}

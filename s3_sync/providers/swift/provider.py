@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from s3_sync.config.credentials.swift import SwiftCredentials
 from s3_sync.errors import InvalidRequest, PreconditionFailed
@@ -35,8 +35,15 @@ class SwiftProvider:
     def list_buckets(self) -> Iterator[BucketEntry]:
         return (entry for page in list_containers(self.transport) for entry in page.entries)
 
-    def head_bucket(self, name: str) -> None:
-        self.transport.request("HEAD", f"/{name}").close()
+    def head_bucket(self, name: str) -> Mapping[str, str]:
+        return self._head(f"/{name}")
+
+    def head_account(self) -> Mapping[str, str]:
+        return self._head("")
+
+    def _head(self, path: str) -> Mapping[str, str]:
+        with self.transport.request("HEAD", path) as response:
+            return dict(reversed(response.headers.items()))
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         headers = [("X-Storage-Policy", storage_policy)] if storage_policy else []

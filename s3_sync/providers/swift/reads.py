@@ -49,7 +49,7 @@ class Reader:
         return self.headers_of(name, key)[0]
 
     def headers_of(self, name: str, key: str) -> tuple[ObjectInfo, Headers]:
-        """The same, and the headers that it was made of."""
+        """An object, as by ``head``, and the headers that say so. Raises NotFound."""
         place = Place(self._container, key)
         what = f"HEAD {place.path}"
         with self._request("HEAD", place) as response:

@@ -229,8 +229,11 @@ class DelegatingProvider:
     def list_buckets(self) -> Iterator[BucketEntry]:
         return iter(self._call(lambda: list(self._provider.list_buckets())))
 
-    def head_bucket(self, name: str) -> None:
-        self._call(lambda: self._provider.head_bucket(name))
+    def head_bucket(self, name: str) -> Mapping[str, str]:
+        return self._call(lambda: self._provider.head_bucket(name))
+
+    def head_account(self) -> Mapping[str, str]:
+        return self._call(self._provider.head_account)
 
     def create_bucket(self, name: str, storage_policy: str = "") -> None:
         self._call(lambda: self._provider.create_bucket(name, storage_policy))

@@ -101,6 +101,16 @@ def test_status_before_bytes_were_counted_is_taken_over(
     assert statuses.of(migration(tmp_path)).counts == PassCounts(scanned=3, moved=2, bytes=5)
 
 
+def test_totals_begin_with_what_an_earlier_version_counted(
+    statuses: MigrationStatuses, path: Path, tmp_path: Path
+) -> None:
+    old_file(path, OLD)
+    statuses.save_pass(migration(tmp_path), "n", BUSY, is_reset=True)
+    statuses.save_pass(migration(tmp_path), "n", BUSY, is_reset=True)
+    status = statuses.of(migration(tmp_path))
+    assert (status.copied_objects, status.copied_bytes) == (12 + 40 + 4, 734003200 + 99 + 40)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -246,6 +256,8 @@ def test_size_told_by_the_source_holds_until_a_pass_has_counted(
     statuses: MigrationStatuses, tmp_path: Path
 ) -> None:
     found = migration(tmp_path)
+    statuses.expect(found, None, None)
+    assert statuses.of(found).total_bytes is None
     statuses.expect(found, 10, 1000)
     assert statuses.of(found).total_bytes == 1000
     statuses.save_pass(found, "z", IDLE, is_reset=True, ended=True)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from s3_sync.config.settings import EVERY_CONTAINER, Mapping
 from s3_sync.errors import UsageError
 
-_NUMBER = re.compile(r"(?:[a-z]+\[)?(\d+)\]?")
+_NUMBER = re.compile(r"(?:([a-z]+)\[)?(\d+)\]?")
+#: the list of the migrations in the file; all others have mappings
+_MIGRATIONS = "migrations"
 #: minimum number of fingerprint digits
 _MIN_DIGITS = 4
 
@@ -16,19 +18,25 @@ _MIN_DIGITS = 4
 def number_of(mapping: Mapping) -> int | None:
     """Return the mapping's index in its list in the file: 3 for ``containers[3]``."""
     found = _NUMBER.fullmatch(mapping.place)
-    return int(found[1]) if found else None
+    return int(found[2]) if found else None
 
 
 def select(mappings: Sequence[Mapping], name: str) -> Mapping:
     """Find a mapping by ``account/container`` (``account/*`` for every container of an account), by its
     number in the file, or, if several mappings have the same container, by ``account/container#destination``,
-    where destination is the first digits of its fingerprint.
+    where destination is the first digits of its fingerprint. A number is that of a migration if it is written
+    ``migrations[3]``, or if there are only migrations.
 
     Raises UsageError if there is none, or more than one.
     """
     numbered = _NUMBER.fullmatch(name)
     if numbered:
-        found = [each for each in mappings if number_of(each) == int(numbered[1])]
+        wants = numbered[1] == _MIGRATIONS or (not numbered[1] and all(each.migration for each in mappings))
+        found = [
+            each
+            for each in mappings
+            if number_of(each) == int(numbered[2]) and (each.migration is not None) == wants
+        ]
     else:
         wanted = name.replace(f"/{EVERY_CONTAINER}", EVERY_CONTAINER)
         found = [each for each in mappings if each.label == wanted]

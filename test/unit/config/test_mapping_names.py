@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from s3_sync.admin.mapping_names import number_of, select
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.settings import Mapping, Profile
+from s3_sync.config.mapping_names import number_of, select
+from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.errors import UsageError
 from s3_sync.model.keys import KeyNamer
 
@@ -41,6 +43,20 @@ MAPPINGS = [
 )
 def test_select_finds_mapping_by_number_place_or_container(name: str, index: int) -> None:
     assert select(MAPPINGS, name) is MAPPINGS[index]
+
+
+def test_number_of_a_migration_is_told_from_that_of_a_mapping() -> None:
+    migrations = [
+        replace(mapping(name, "b", f"migrations[{number}]"), migration=MigrationOptions())
+        for number, name in enumerate("xy")
+    ]
+    both = [*MAPPINGS, *migrations]
+    assert select(both, "1") is MAPPINGS[1]
+    assert select(both, "migrations[1]") is migrations[1]
+    assert select(both, "AUTH_a/x") is migrations[0]
+    assert select(migrations, "1") is migrations[1]
+    with pytest.raises(UsageError, match="no usable mapping"):
+        select(both, "migrations[4]")
 
 
 @pytest.mark.parametrize(
