@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unit.migrate.state import Node
+from unit.migrate.operation.state import Node
 from unit.migrate.world import World
 
 NewNode = Callable[..., Node]

@@ -32,7 +32,7 @@ from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.streams.reader import BytesBody
-from unit.migrate.local_cluster import CONTAINER, Client, FakeClock, LocalCluster
+from unit.migrate.shared_cluster import CONTAINER, Client, FakeClock, LocalCluster
 
 ACCOUNT, BUCKET = "AUTH_a", "bucket"
 POLL_INTERVAL = 5.0

@@ -13,8 +13,8 @@ from s3_sync.migrate.container_migration import HELP_AFTER_POLLS
 from s3_sync.migrate.division import SAMPLE, Division, Share, in_order
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
-from unit.migrate.local_cluster import FakeClock, LocalCluster
 from unit.migrate.nodes import POLL_INTERVAL, MigratorNode, QueuePool, Source, repeated, run_together
+from unit.migrate.shared_cluster import FakeClock, LocalCluster
 
 NAMES = [f"o{number:03d}" for number in range(200)]
 WORKERS = 4
