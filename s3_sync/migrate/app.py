@@ -87,13 +87,12 @@ def serve(
 def new_job(services: MigrateServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
     context, mapping = Context.of(services, request.pools), request.mapping
-    if not mapping.is_account_wide:
-        return ContainerMigration(context, mapping)
-
-    def owns(container: str) -> bool:
-        return services.division.share(mapping.of_container(container)) is not None
-
-    return AccountMigration(context, mapping, request.coverage, owns)
+    if mapping.is_account_wide:
+        return AccountMigration(context, mapping, request.coverage)
+    parent = request.parent
+    # a container of older versions is migrated where the one is that it belongs to
+    divided_by = parent.mapping.bucket if isinstance(parent, ContainerMigration) else mapping.bucket
+    return ContainerMigration(context, mapping, divided_by)
 
 
 def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
@@ -118,6 +117,8 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     newest = NewestState(reader.rings, reader.servers)
+    pages = GreenPool(MAX_PAGES)
+    stack.callback(pages.kill)  # a page that nobody waits for any more
     nodes = ReplicaNodes(settings.swift_dir, settings.migrator.ring_name, settings.swift_bind_ip)
     if not nodes.has_devices():
         log.warning(
@@ -135,17 +136,17 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         once=once,
         client=client,
         newest=newest,
+        division=Division(nodes),
         removal=GuardedDelete(newest, client),
         held=HeldDeletesLedger(deletes),
         cleanups=SegmentCleanups(deletes),
         clients=ClientObjects(),
         writers=_writers(settings, client, stack),
-        division=Division(nodes),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
-        pages=GreenPool(MAX_PAGES),
+        pages=pages,
         dry_run=dry_run,
     )
 

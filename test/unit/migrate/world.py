@@ -81,7 +81,8 @@ class World:
         self.clients = ClientObjects()
         self.removal = GuardedDelete(cast(Any, self.local), cast(Any, self.local))
         self.dry_run = False
-        self.nodes = 1
+        #: of this node, by bucket; every other is its own
+        self.shares: dict[str, Share | None] = {}
         credentials = SwiftCredentials(
             provider="swift", endpoint="http://there/auth/v1.0", identity="mover", secret=Secret("key")
         )
@@ -107,6 +108,7 @@ class World:
                 activity=Activity(),
                 client=self.local,
                 newest=self.local,
+                division=SimpleNamespace(share=lambda account, bucket: self.shares.get(bucket, Share())),
                 clock=self.clock,
                 controls=self.controls,
                 failures=self.failures,
@@ -116,7 +118,6 @@ class World:
                 clients=self.clients,
                 workers=SerialPool(),
                 parts=SerialPool(),
-                division=SimpleNamespace(share=lambda mapping: Share(0, self.nodes)),
                 dry_run=self.dry_run,
                 halted=lambda mapping: self.stop.is_set(),
                 registry=SimpleNamespace(provider=lambda credentials: self.source),
