@@ -12,6 +12,8 @@ from s3_sync.migrate.services import MigrateServices
 class MigrateSources:
     """See ``daemon.monitor.MetricSources``."""
 
+    program = "swift-s3-migrator"
+
     def __init__(self, services: MigrateServices) -> None:
         self._services = services
         self.collectors: tuple[Collector, ...] = ()

@@ -120,7 +120,7 @@ def _report(
     whole: dict[str, MigrationFailure],
     held: dict[str, Held],
 ) -> MigrationReport:
-    found = MigrationReport(number_of(mapping), mapping.label, source_of(mapping), mapping.fingerprint)
+    found = MigrationReport(number_of(mapping), mapping.label, mapping.remote, mapping.fingerprint)
     found.paused_since = files.controls.paused_since(mapping)
     statuses: list[ContainerStatus] = []
     containers = files.containers(mapping)
@@ -142,12 +142,6 @@ def _report(
     _add_rates(found, statuses, running=files.daemon() != 0)
     found.phase = _phase(found, statuses)
     return found
-
-
-def source_of(mapping: Mapping) -> str:
-    """Return the store, the bucket, and the prefix of names or keys."""
-    prefix = mapping.custom_prefix or (mapping.migration.prefix if mapping.migration else "")
-    return "/".join(filter(None, (mapping.credentials.store_id, mapping.bucket or "*", prefix)))
 
 
 def _add(found: MigrationReport, state: ContainerStatus) -> None:

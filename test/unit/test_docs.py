@@ -36,7 +36,7 @@ from s3_sync.config.file.section_models import (
 from s3_sync.config.load import load
 from s3_sync.config.unsupported import TOP_LEVEL_OPTIONS
 from s3_sync.daemon.arguments import parse
-from s3_sync.sync.monitoring.metrics import MAPPING, METRICS
+from s3_sync.sync.monitoring.metrics import MAPPING, METRICS, PREFIX
 from s3_sync.verify import arguments as verify
 
 ROOT = Path(__file__).parents[2]
@@ -370,6 +370,6 @@ OPERATIONS = OPERATIONS_PAGE.read_text(encoding="utf-8")
 
 def test_every_metric_is_explained() -> None:
     table = re.findall(r"^\| `(swift_s3_sync_\w+)` \|([^|]*)\| (.+) \|$", OPERATIONS, re.MULTILINE)
-    assert [name for name, _, _ in table] == [metric.full_name for metric in METRICS]
+    assert [name for name, _, _ in table] == [metric.full_name(PREFIX) for metric in METRICS]
     for metric, (_, labels, _) in zip(METRICS, table, strict=True):
         assert labels.replace("mapping", ", ".join(MAPPING)).strip() == ", ".join(metric.labels)
