@@ -26,6 +26,7 @@ from s3_sync.daemon.process_shard import ProcessShard
 from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
+from s3_sync.migrate.account_migration import AccountMigration
 from s3_sync.migrate.container_migration import ContainerMigration
 from s3_sync.migrate.monitoring import MigrateSources
 from s3_sync.migrate.ownership import ClientObjects
@@ -47,6 +48,8 @@ from s3_sync.state.segment_cleanups import SegmentCleanups
 log = logging.getLogger("swift-s3-migrator")
 
 DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
+#: pages of listings that are requested at a time, by all migrations together
+MAX_PAGES = 64
 #: replicas of an object for which there are threads that write them side by side
 MAX_REPLICAS = 16
 
@@ -82,8 +85,11 @@ def serve(
 
 def new_job(services: MigrateServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
-    context = Context.of(services, request.pools)
-    return ContainerMigration(context, request.mapping)
+    context, mapping = Context.of(services, request.pools), request.mapping
+    if not mapping.is_account_wide:
+        return ContainerMigration(context, mapping)
+    owns = partial(services.share.owns, mapping.account)
+    return AccountMigration(context, mapping, request.coverage, owns)
 
 
 def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
@@ -127,6 +133,7 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
+        pages=GreenPool(MAX_PAGES),
         dry_run=dry_run,
     )
 

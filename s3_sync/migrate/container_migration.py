@@ -183,7 +183,7 @@ class ContainerMigration:
         if not context.dry_run:
             self._prepare(bucket)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, status.last_pass > 0)
-        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.parts)
+        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
         failed = set(context.failures.names(self.mapping.journal_key))
         return _Pass(scan.batches(status.marker), objects, status.marker, not_after, failed)

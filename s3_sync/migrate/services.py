@@ -22,7 +22,8 @@ from s3_sync.state.segment_cleanups import SegmentCleanups
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrateServices(Services):
     """Access to the local cluster, and the state files of this process. ``max_object``: the largest object
-    that the local cluster takes, in bytes; ``dry_run``: nothing is written, but what would be is logged."""
+    that the local cluster takes, in bytes; ``pages``: threads that request pages of listings; ``dry_run``:
+    nothing is written, but what would be is counted."""
 
     client: LocalSwift
     newest: NewestState
@@ -35,6 +36,7 @@ class MigrateServices(Services):
     clients: ClientObjects
     max_object: int
     segment_size: int
+    pages: Pool
     dry_run: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from servers.daemon import SyncDaemon
 from servers.pair import Store
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
-from servers.swift_spec import TESTER2
+from servers.swift_spec import ADMIN, TESTER2
 
 PROGRAM = "s3_sync.launch:migrator"
 
@@ -49,6 +50,10 @@ class Migrator(SyncDaemon):
         super().alter(**alterations)
         if not alterations:
             self.program = PROGRAM
+
+    def run(self, *command: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """One of its commands, such as `--status`, with the configuration as it was written last."""
+        return self._run("command", [self.program, "--config", str(self.config), *command], seconds)
 
     def statuses(self) -> list[dict[str, Any]]:
         """The status file; empty while there is none."""
@@ -109,3 +114,30 @@ class SwiftMigration(Migration):
         }
         super().__init__(cluster, entry, **options)
         self.source.put_container(self.bucket)
+
+
+class WholeAccount:
+    """Two accounts of their own, and the migration of all containers of one into the other. Both sides are
+    seen with the rights of the accounts' owners."""
+
+    def __init__(self, cluster: SwiftCluster, through: str = "", **options: Any) -> None:
+        number = uuid4().hex[:16]
+        self.source = RawSwift(cluster, ADMIN.name, f"AUTH_source-{number}")
+        self.swift = RawSwift(cluster, ADMIN.name, f"AUTH_here-{number}")
+        self.entry = {
+            "account": self.swift.account,
+            "aws_bucket": "/*",
+            "protocol": "swift",
+            "aws_endpoint": f"{through or cluster.s3_endpoint}/auth/v1.0",
+            "aws_identity": ADMIN.name,
+            "aws_secret": ADMIN.key,
+            "remote_account": self.source.account,
+            **options,
+        }
+
+    def head(self, side: RawSwift, container: str = "") -> dict[str, str]:
+        """The headers of a container, or of the account, that clients have set."""
+        found = side.request("HEAD", container).headers
+        wanted = ("x-container-meta-", "x-container-read", "x-container-write", "x-versions-location")
+        wanted += ("x-history-location", "x-account-meta-", "x-account-access-control")
+        return {name: value for name, value in found.items() if name.startswith(wanted)}
