@@ -15,6 +15,7 @@ from servers.swift import SwiftCluster
 from servers.swift_spec import ADMIN, TESTER2
 
 PROGRAM = "s3_sync.launch:migrator"
+ALTERED = "faults.altered:migrator"
 
 
 class Migrator(SyncDaemon):
@@ -48,8 +49,7 @@ class Migrator(SyncDaemon):
 
     def alter(self, **alterations: Any) -> None:
         super().alter(**alterations)
-        if not alterations:
-            self.program = PROGRAM
+        self.program = ALTERED if alterations else PROGRAM
 
     def run(self, *command: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One of its commands, such as `--status`, with the configuration as it was written last."""
@@ -93,6 +93,10 @@ class S3Migration(Migration):
         super().__init__(cluster, entry, **options)
         self.s3 = store.client()
         self.s3.create_bucket(Bucket=self.bucket)
+
+    def through(self, endpoint: str) -> dict[str, Any]:
+        """The migration of a node that reaches the source there."""
+        return {**self.entry, "aws_endpoint": endpoint}
 
     def put(self, name: str, body: bytes = b"x", **options: Any) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=name, Body=body, **options)
