@@ -171,6 +171,17 @@ class Mapping:
             return f"{self.account}{EVERY_CONTAINER}"
         return f"{self.account}/{self.container}"
 
+    @property
+    def remote(self) -> str:
+        """The remote side for reports and metrics: ``store/bucket``, and the prefix of keys or names if the
+        configuration has one. ``*``: every bucket is a source."""
+        store = self.credentials.store_id
+        if self.migration is not None:
+            prefix = self.custom_prefix or self.migration.prefix
+            return "/".join(filter(None, (store, self.bucket or "*", prefix)))
+        written = "" if self.custom_prefix is None else f"/{self.custom_prefix}"
+        return f"{store}/{self.bucket}{written}"
+
     def same_config(self, other: Mapping) -> bool:
         """Returns whether both are equal except for their places in the file."""
         return self is other or replace(self, place="") == replace(other, place="")

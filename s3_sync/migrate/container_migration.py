@@ -21,6 +21,7 @@ from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
+from s3_sync.errors import SyncError
 from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
 from s3_sync.migrate.containers import Containers
@@ -106,7 +107,13 @@ class ContainerMigration:
     def _checked_step(self) -> StepResult:
         if self._context.halted(self.mapping):
             return StepResult(False)
-        step = self._step()
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            step = self._step()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
         self._backoff.succeeded()
         return step
 
@@ -247,6 +254,7 @@ class ContainerMigration:
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
+        self._heartbeat.made_progress()
         # what helps has begun the pass over: after a crash, the next one leaves nothing out
         self._save(current, "" if current.rank else landed.last or "")
 

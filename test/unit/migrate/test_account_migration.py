@@ -138,6 +138,18 @@ def test_listing_that_fails_or_is_empty_changes_nothing(
     assert world.local.writes() == []
 
 
+def test_listing_that_fails_is_on_record_until_one_succeeds(world: World) -> None:
+    world.source.set("there")
+    job = run(new_job(world))
+    world.source.broken = RemoteUnavailable("down", status=503)
+    again(world, job)
+    (entry,) = world.failures.page(job.mapping.journal_key)
+    assert (entry.name, entry.reason) == ("", "remote_unavailable")
+    world.source.broken = None
+    again(world, job)
+    assert world.failures.page(job.mapping.journal_key) == []
+
+
 def test_container_that_the_migration_has_made_goes_with_its_bucket(world: World) -> None:
     gone(world, "migrating", "a", "b")
     job = run(new_job(world))
