@@ -122,8 +122,8 @@ def test_lost_right_concerns_its_own_requests_and_its_mapping_only(
 
 @dataclass
 class Credential:
-    """The credential of one store. ``first``: what it takes now; ``replace``: from now on it takes another one, which is
-    returned."""
+    """The credential of one store. ``first``: what it takes now; ``replace``: from now on it takes another
+    one, which is returned."""
 
     first: str
     replace: Callable[[], str]
