@@ -51,7 +51,7 @@ class ClientWriter(AccountWriter):
         query: str = "",
     ) -> tuple[int, Mapping[str, str]]:
         path = "/".join(filter(None, (self._account, container, name)))
-        encoded = {header: to_wsgi(value) for header, value in (headers or {}).items()}
+        encoded = {to_wsgi(header): to_wsgi(value) for header, value in (headers or {}).items()}
         answer = self._client.request(method, path, encoded, query, body)
         answer.close()
         return answer.status, HeaderKeyDict(answer.headers)

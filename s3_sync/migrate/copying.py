@@ -10,7 +10,8 @@ from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
 from s3_sync.migrate.headers import object_headers, version_of
-from s3_sync.model.objects import ListedObject, ObjectInfo
+from s3_sync.migrate.large_copying import LargeCopier
+from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.counting import CountingBody
 
@@ -43,7 +44,7 @@ class CopyServices:
 
     source: Bucket
     writer: ClientWriter
-    max_object: int
+    large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
 
@@ -60,6 +61,8 @@ class ObjectCopier:
     def copy(self, listed: ListedObject, action: Action) -> Copied:
         """Do what was decided for a listed object. Raises SyncError."""
         try:
+            if action is Action.COMPARE:
+                return self._compare(listed)
             if action is Action.UPDATE and (updated := self._update(listed)) is not None:
                 return updated
             return self._copy(listed)
@@ -72,16 +75,22 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
 
     def _copy(self, listed: ListedObject) -> Copied:
-        with self._source.get_object(listed.name) as result:
+        # at another Swift, as it is stored: it would follow manifests itself, and hide some
+        options = GetOptions(stored=self._source.features.native_large_objects)
+        with self._source.get_object(listed.name, options) as result:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
-            headers = object_headers(info, version_of(listed, info))
-            if info.md5 is not None:
-                headers["etag"] = info.md5  # Swift refuses other bytes
-            body = CountingBody(result.body, self._services.count)
-            self._writer.put_object(self._container, listed.name, body, headers)
-        return Copied(Outcome.COPIED, info.size)
+            version = version_of(listed, info)
+            headers = object_headers(info, version)
+            if not self._services.large.is_large(info):
+                headers["etag"] = info.md5 or ""  # Swift refuses other bytes
+                body = CountingBody(result.body, self._services.count)
+                self._writer.put_object(self._container, listed.name, body, headers)
+                return Copied(Outcome.COPIED, info.size)
+        # the connection is free again: parts have requests of their own
+        size = self._services.large.copy(self._container, info, version, headers)
+        return Copied(Outcome.COPIED, size)
 
     def _update(self, listed: ListedObject) -> Copied | None:
         """Replace the local metadata, if the bytes still are those of the source; None if they are not."""
@@ -96,6 +105,11 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
         self._writer.post_object(self._container, listed.name, object_headers(info, version))
         return Copied(Outcome.UPDATED)
+
+    def _compare(self, listed: ListedObject) -> Copied:
+        """Raises ObjectRefused for an object that is another one than the source's of the same time."""
+        self._services.large.check_same(self._container, listed)
+        return Copied(Outcome.SAME)
 
     def _is_expired(self, info: ObjectInfo) -> bool:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""

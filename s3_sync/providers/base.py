@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import TracebackType
 from typing import Protocol
@@ -339,10 +339,13 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketEntry:
-    """One bucket of an account. ``created``: seconds since the epoch, 0.0 if unknown."""
+    """One bucket of an account. ``created``: seconds since the epoch, 0.0 if unknown. ``count``, ``size``: of
+    its objects, in bytes, as far as the store lists them; else 0."""
 
     name: str
     created: float = 0.0
+    count: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
 
 
 class Provider(Protocol):

@@ -75,6 +75,15 @@ class Pair:
         self.s3.create_bucket(Bucket=self.bucket)
         return self
 
+    @property
+    def endpoint(self) -> str:
+        """Where the store is, whatever the daemon is told."""
+        return self.store.endpoint
+
+    def mapping_through(self, endpoint: str) -> dict[str, Any]:
+        """The mapping, with another way to the store."""
+        return {**self.mapping, "aws_endpoint": endpoint}
+
     # In Swift
 
     def put(self, name: str, body: bytes = b"x", headers: Mapping[str, str] | None = None) -> None:

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from s3_sync.admin.verification_state import Seen, VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load, load_shunt_settings
@@ -28,6 +27,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import RETRY, Journal, Settlement
+from s3_sync.state.verification_state import Seen, VerificationState
 from s3_sync.streams.small_files import MAX_FILE_BYTES
 from unit.cluster.test_client import CONF
 from unit.config.written import MAPPING as WRITTEN
