@@ -19,6 +19,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.lifetime import later
 from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Features, ListPage, ListQuery, WriteOptions
 from s3_sync.providers.large_objects import ManifestPage
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
