@@ -7,9 +7,11 @@ from types import TracebackType
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon.instance_lock import lock_holder
 from s3_sync.state.controls import Controls
+from s3_sync.state.held_deletes import HeldDeletes
 from s3_sync.state.migration_failures_view import MigrationFailuresView
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_failures_path
+from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.sqlite_view import SqliteView
 
 
 class StateFiles:
@@ -22,6 +24,7 @@ class StateFiles:
         self.migrations: tuple[Mapping, ...] = settings.mappings
         self.statuses = MigrationStatuses(settings.migrator.status_file, observed=True)
         self.failures = MigrationFailuresView(migration_failures_path(settings.status_dir))
+        self._deletes = SqliteView(migration_deletes_path(settings.status_dir))
         self.controls = Controls(settings.status_dir, poll_interval=0.0)
 
     def containers(self, mapping: Mapping) -> list[Mapping]:
@@ -37,12 +40,18 @@ class StateFiles:
                         found[container] = each
         return [found[name] for name in sorted(found)]
 
+    def held(self) -> dict[str, HeldDeletes]:
+        """Return the deletes that wait for an operator, by journal key. Raises StateError."""
+        rows = self._deletes.all("SELECT mapping, reason, count, since FROM held_deletes")
+        return {mapping: HeldDeletes(*row) for mapping, *row in rows}
+
     def daemon(self) -> int | None:
         """Return the process of the daemon; 0: none is running; None: this system cannot tell."""
         return lock_holder(self.status_dir)
 
     def close(self) -> None:
         self.failures.close()
+        self._deletes.close()
 
     def __enter__(self) -> StateFiles:
         return self
