@@ -278,13 +278,16 @@ def internal_client(conf_path: str, log_name: str) -> LocalSwift:
 
 class _AsOwner:
     """Gives requests the rights of an account's owner: without them Swift hides the ACLs of containers and
-    ignores those that are sent."""
+    ignores those that are sent. And those of slo: the manifest of an SLO has the size of the whole object in
+    its Content-Type, where listings find it."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         environ["swift_owner"] = True
+        if environ["REQUEST_METHOD"] == "PUT" and "HTTP_X_STATIC_LARGE_OBJECT" in environ:
+            environ["swift.content_type_overridden"] = True
         return self._app(environ, start_response)
 
 

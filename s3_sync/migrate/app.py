@@ -13,7 +13,7 @@ from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.object_writer import Writers
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.rings import ObjectRings
+from s3_sync.cluster.rings import ObjectRings, ReplicaNodes
 from s3_sync.cluster.servers import ObjectServers
 from s3_sync.cluster.swiftdir import max_object_size, use_swift_dir
 from s3_sync.config.load import load_migrator
@@ -28,6 +28,7 @@ from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.migrate.account_migration import AccountMigration
 from s3_sync.migrate.container_migration import ContainerMigration
+from s3_sync.migrate.division import Division
 from s3_sync.migrate.monitoring import MigrateSources
 from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context, MigrateServices
@@ -88,7 +89,10 @@ def new_job(services: MigrateServices, request: JobRequest) -> Job:
     context, mapping = Context.of(services, request.pools), request.mapping
     if not mapping.is_account_wide:
         return ContainerMigration(context, mapping)
-    owns = partial(services.share.owns, mapping.account)
+
+    def owns(container: str) -> bool:
+        return services.division.share(mapping.of_container(container)) is not None
+
     return AccountMigration(context, mapping, request.coverage, owns)
 
 
@@ -113,6 +117,12 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     newest = NewestState(reader.rings, reader.servers)
+    nodes = ReplicaNodes(settings.swift_dir, settings.migrator.ring_name, settings.swift_bind_ip)
+    if not nodes.has_devices():
+        log.warning(
+            "swift_bind_ip: no device of the ring %s has address %s: this node has nothing to do",
+            settings.migrator.ring_name, settings.swift_bind_ip,
+        )  # fmt: skip
     return MigrateServices(
         settings=settings,
         clock=Clock(),
@@ -129,6 +139,7 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         cleanups=SegmentCleanups(deletes),
         clients=ClientObjects(),
         writers=_writers(settings, client, stack),
+        division=Division(nodes),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),

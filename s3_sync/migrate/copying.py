@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from s3_sync.cluster.client_writer import ClientWriter
-from s3_sync.errors import LocalChanged, LocalMissing, NotFound
+from s3_sync.errors import LocalChanged, LocalMissing, NotFound, ObjectRefused
 from s3_sync.migrate.decide import Action
+from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.model.headers import to_swift
-from s3_sync.model.migration import OWNER, source_version
+from s3_sync.model.migration import OWNER, SOURCE_ETAG, source_version
 from s3_sync.model.objects import ListedObject, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
@@ -45,7 +46,7 @@ class CopyServices:
 
     source: Bucket
     writer: ClientWriter
-    max_object: int
+    large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
 
@@ -62,6 +63,8 @@ class ObjectCopier:
     def copy(self, listed: ListedObject, action: Action) -> Copied:
         """Do what was decided for a listed object. Raises SyncError."""
         try:
+            if action is Action.COMPARE:
+                return self._compare(listed)
             if action is Action.UPDATE and (updated := self._update(listed)) is not None:
                 return updated
             return self._copy(listed)
@@ -78,12 +81,16 @@ class ObjectCopier:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
-            headers = object_headers(info, version_of(listed, info))
-            if info.md5 is not None:
-                headers["etag"] = info.md5  # Swift refuses other bytes
-            body = CountingBody(result.body, self._services.count)
-            self._writer.put_object(self._container, listed.name, body, headers)
-        return Copied(Outcome.COPIED, info.size)
+            version = version_of(listed, info)
+            headers = object_headers(info, version)
+            if not self._services.large.is_large(info):
+                headers["etag"] = info.md5 or ""  # Swift refuses other bytes
+                body = CountingBody(result.body, self._services.count)
+                self._writer.put_object(self._container, listed.name, body, headers)
+                return Copied(Outcome.COPIED, info.size)
+        # the connection is free again: parts have requests of their own
+        size = self._services.large.copy(self._container, info, version, headers)
+        return Copied(Outcome.COPIED, size)
 
     def _update(self, listed: ListedObject) -> Copied | None:
         """Replace the local metadata, if the bytes still are those of the source; None if they are not."""
@@ -98,6 +105,16 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
         self._writer.post_object(self._container, listed.name, object_headers(info, version))
         return Copied(Outcome.UPDATED)
+
+    def _compare(self, listed: ListedObject) -> Copied:
+        """Raises ObjectRefused for an object that is another one than the source's of the same time."""
+        status, headers = self._writer.request("HEAD", self._container, listed.name)
+        if status == 200 and headers.get(SOURCE_ETAG) == listed.etag:
+            return Copied(Outcome.SAME)
+        raise ObjectRefused(
+            "mismatching_etag",
+            f"{listed.name}: the local object has the time of the source's, and other bytes",
+        )
 
     def _is_expired(self, info: ObjectInfo) -> bool:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""

@@ -11,6 +11,7 @@ from s3_sync.cluster.object_writer import Writers
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.migrate.division import Division
 from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.state.held_deletes import HeldDeletesLedger
@@ -29,6 +30,7 @@ class MigrateServices(Services):
     newest: NewestState
     writers: Writers
     removal: GuardedDelete
+    division: Division
     statuses: MigrationStatuses
     failures: MigrationFailures
     held: HeldDeletesLedger

@@ -146,6 +146,8 @@ class ObjectInfo:
     read, infinity for ever, None for any other object. ``last_modified`` and that are in seconds since the
     epoch.
 
+    ``opaque_etag``: the ETag does not follow from the bytes, not even that of parts.
+
     If the store is a Swift: ``x_timestamp`` is when bytes or metadata were written there, and ``expires``,
     in seconds since the epoch, when it deletes the object.
     """
@@ -164,6 +166,7 @@ class ObjectInfo:
     expires: int | None = None
     crc32c: str | None = None
     large_etag: str | None = None
+    opaque_etag: bool = False
 
     def version(self, clock_offset: float = 0.0) -> Timestamp | None:
         """Return which version of the local object this is: that of its mark, or, if it is no copy of ours,
@@ -206,11 +209,13 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:
-    """The range to read, and the conditions; ETags are unquoted."""
+    """The range to read, or one ``part`` of an object that was uploaded in parts, from 1; and the conditions.
+    ETags are unquoted."""
 
     byte_range: ByteRange | None = None
     if_match: str | None = None
     if_none_match: str | None = None
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

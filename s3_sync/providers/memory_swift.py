@@ -203,13 +203,13 @@ class MemoryLargeObjects:
     def limits(self) -> PartLimits:
         return self._swift.limits
 
-    def segments(self, container: str, needed: Timestamp | None = None) -> MemoryContainer:
+    def segments(self, container: str, needed: ObjectMeta | None = None) -> MemoryContainer:
         return self._container(self._namer.remote(container), needed)
 
     def remote(self, container: str) -> MemoryContainer:
         return self._container(container, None)
 
-    def _container(self, name: str, needed: Timestamp | None) -> MemoryContainer:
+    def _container(self, name: str, needed: ObjectMeta | None) -> MemoryContainer:
         write = self._bucket.write
         options = WriteOptions(segments=self._namer, lifetime=write.lifetime.of_segments(needed))
         return self._swift.bucket(name, KeyNamer.plain(), options)

@@ -15,6 +15,7 @@ from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.headers import to_swift
+from s3_sync.model.migration import segment_base, segment_name, segments_container
 from s3_sync.model.objects import LocalInfo, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.hashing import HashingBody
@@ -36,8 +37,8 @@ class LocalWriter(Protocol):
 
     def put_object(
         self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
-    ) -> None:
-        """Write the object, all or nothing.
+    ) -> str:
+        """Write the object, all or nothing. Returns its ETag, unquoted.
 
         Raises LocalChanged if an object, or something newer, exists; BadDigest if the bytes do not match the
         ``etag``; ObjectRefused; and what ``body`` raises.
@@ -76,6 +77,9 @@ class RestoreJob:
     #: headers of the object, None for those of ``info``
     headers: Mapping[str, str] | None = None
     allowed: Collection[str] = ()
+    #: the object comes from the source of a migration: its segments have these headers, existing ones are
+    #: left as they are, and names of new ones contain ``missing_since``, which is the object's version
+    migrated: Mapping[str, str] | None = None
 
     @property
     def timestamp(self) -> dict[str, str]:
@@ -119,7 +123,7 @@ def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) ->
         raise ObjectRefused("unverifiable", f"there is no digest that the bytes of {info.name} must hash to")
     else:
         checked = verified(info, manifest, body)
-        segment_size = _segment_size(info, limits)
+        segment_size = new_segment_size(info, limits)
         _write_slo(
             writer, job, lambda written: _write_new_segments(writer, job, checked, segment_size, written)
         )
@@ -180,11 +184,12 @@ def _write_segments_from_manifest(
     for segment in segments:
         piece = Slice(body, segment.size)
         place = (segment.container, segment.name)
-        headers = {**job.timestamp, "etag": segment.md5}
+        headers = {**job.timestamp, **(job.migrated or {}), "etag": segment.md5}
         existing = writer.find(*place) if place not in written.done else None
         if existing is not None and (existing.etag, existing.size) != (segment.md5, segment.size):
             raise LocalChanged(f"{segment.path} exists with other bytes than the segment")
-        if place in written.done or (existing is not None and _has_metadata(existing)):
+        kept = existing is not None and (job.migrated is not None or _has_metadata(existing))
+        if place in written.done or kept:
             piece.skip()
             if piece.md5() != segment.md5:
                 raise BadDigest(
@@ -214,13 +219,13 @@ def _write_new_segments(
     """
     info = job.info
     container = _container_for_new_segments(job)
-    stamp = _version(info).normal
-    base = f"{info.name}/{stamp}/{info.size}/{segment_size}"
+    version = _version(info) if job.migrated is None else job.missing_since
+    base = segment_base(info.name, version, info.size, segment_size)
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
-    for number, size in enumerate(_sizes(info.size, segment_size), start=1):
+    for number, size in enumerate(segment_sizes(info.size, segment_size), start=1):
         piece = Slice(body, size)
-        name = f"{base}/{number:08d}"
+        name = segment_name(base, number)
         headers = {**job.timestamp, **expiry}
         if writer.find(container, name) is None:
             _put_segment(writer, (container, name), piece, {**headers, **_ONLY_NEW}, written)
@@ -240,7 +245,7 @@ def _container_for_new_segments(job: RestoreJob) -> str:
         raise ObjectRefused(
             "too_large", f"{job.info.name} has too many segments for an SLO, in {len(containers)} containers"
         )
-    return containers.pop() if containers else f"{job.container}_segments"
+    return containers.pop() if containers else segments_container(job.container)
 
 
 def _put_segment(
@@ -270,14 +275,15 @@ def _undo(writer: LocalWriter, job: RestoreJob, written: _Written) -> None:
             continue  # the next attempt overwrites it
 
 
-def _segment_size(info: ObjectInfo, limits: Limits) -> int:
+def new_segment_size(info: ObjectInfo, limits: Limits) -> int:
     """Return a segment size that keeps within the segment limit. Raises ObjectRefused."""
     if not limits.max_segments or info.size > limits.max_segments * limits.max_object:
         raise ObjectRefused("too_large", f"{info.name}: Swift cannot hold {info.size} bytes")
     return min(limits.max_object, max(limits.segment_size, -(-info.size // limits.max_segments)))
 
 
-def _sizes(total: int, segment_size: int) -> Iterator[int]:
+def segment_sizes(total: int, segment_size: int) -> Iterator[int]:
+    """Yield the sizes of segments that make up ``total`` bytes, of which all but the last have one size."""
     for first in range(0, total, segment_size):
         yield min(segment_size, total - first)
 

@@ -251,20 +251,23 @@ class TestWhoNames:
 
 
 def test_segments_outlive_the_manifest_that_needs_them(provider: Provider, name: str) -> None:
-    """By a day, and from the later of both dates on."""
-    lifetime = Lifetime(seconds=10**9, addition=86400)
+    """By a day, and from the later of both dates on, or from the manifest's own."""
+    lifetime = Lifetime(seconds=10**9, offset=5, addition=86400)
     write = WriteOptions(segments=SegmentNamer("c", name), writer="01234567", lifetime=lifetime)
     large = provider.bucket(name, KeyNamer.plain(), write).large_objects
     version = VERSION.internal
-    for needed, expected in ((None, VERSION), (LATER, LATER), (Timestamp(1), VERSION)):
+    late, early = (ObjectMeta().marked(swift_timestamp=each.internal) for each in (LATER, Timestamp(1)))
+    dates = [(None, VERSION.ceil_seconds() + 10**9), (late, LATER.ceil_seconds() + 10**9)]
+    dates += [(early, VERSION.ceil_seconds() + 10**9), (late.marked(x_delete_at="5000000000"), 5_000_000_005)]
+    for needed, expected in dates:
         segments = large.segments("c_segments", needed)
         put(segments, "s", A, swift_timestamp=version)
-        assert segments.head_object("s").expires == expected.ceil_seconds() + 10**9 + 86400
+        assert segments.head_object("s").expires == expected + 86400
     large.segments("c_segments").post_object("s", ObjectMeta().marked(swift_timestamp=LATER.internal))
     assert large.remote(f"{name}_segments").head_object("s").expires == LATER.ceil_seconds() + 10**9 + 86400
     # its own row knows nothing of that
     own = provider.bucket(f"{name}_segments", KeyNamer.plain(), write)
-    put(large.segments("c_segments", LATER), "s", A, swift_timestamp=version, swift_source="c_segments")
+    put(large.segments("c_segments", late), "s", A, swift_timestamp=version, swift_source="c_segments")
     own.post_object("s", ObjectMeta({}, {"a": "b"}).marked(swift_timestamp=version))
     found = own.head_object("s")
     assert found.expires == LATER.ceil_seconds() + 10**9 + 86400

@@ -7,6 +7,7 @@ from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.gcs import GCS
 from mutants.logins import LOGINS
+from mutants.migrations import MIGRATIONS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
@@ -22,6 +23,7 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
+    *MIGRATIONS,
     *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",

@@ -93,6 +93,7 @@ class S3Bucket:
             bulk_delete=dialect.max_deletes // 2,  # each name has two keys: its own and its manifest's
             keeps_underscores=dialect.keeps_underscores,
             archive_classes=frozenset(dialect.archive_classes),
+            reads_parts=dialect.multipart and dialect.multipart_etag_is_md5s,
         )
         self._account = account
         self._transport = transport
