@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived
-from s3_sync.migrate.report import MigrationReport, report
+from s3_sync.migrate.report import ELSEWHERE, MigrationReport, report
 from s3_sync.migrate.state_files import StateFiles
 from s3_sync.runtime.output import moment
 from s3_sync.state.compare_record import CompareRecord, read_record
@@ -23,15 +23,19 @@ NEXT_STEPS = (
 )
 
 
-def unmet(files: StateFiles, mapping: Mapping) -> list[str]:
+def unmet(files: StateFiles, mapping: Mapping, is_compared: bool = False) -> list[str]:
     """Return what speaks against cutting over, a line each, with what to do about it; empty if nothing does.
-    Raises StateError."""
+    ``is_compared``: on another node, both sides were found equal. Raises StateError."""
     found = report(files, [mapping])
     (migration,) = found.migrations
+    if migration.phase == ELSEWHERE:
+        return []
     lines = list(_behind(migration))
     if found.daemon == 0:
         lines.insert(0, "the migrator is not running on this node: start it")
-    return [*lines, *_compared(read_record(files.status_dir, mapping), migration.last_change)]
+    if not is_compared:
+        lines += _compared(read_record(files.status_dir, mapping), migration.last_change)
+    return lines
 
 
 def _behind(found: MigrationReport) -> Iterator[str]:

@@ -15,7 +15,7 @@ from s3_sync.state.migration_failures import MigrationFailure
 from s3_sync.state.migration_status import ContainerStatus
 
 # phases of a migration; the first one that applies is shown
-PAUSED, BLOCKED, NOT_STARTED = "paused", "blocked", "not started"
+PAUSED, BLOCKED, ELSEWHERE, NOT_STARTED = "paused", "blocked", "elsewhere", "not started"
 COPYING, FOLLOWING, READY = "copying", "following", "ready to cut over"
 #: containers that are listed by name
 MAX_CONTAINERS = 10
@@ -142,6 +142,8 @@ def _report(
     found.failed = sum(found.reasons.values())
     _add_rates(found, statuses, running=files.daemon() != 0)
     found.phase = _phase(found, statuses)
+    if found.phase == NOT_STARTED and not files.has_part(mapping):
+        found.phase = ELSEWHERE
     return found
 
 

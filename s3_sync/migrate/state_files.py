@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from s3_sync.cluster.rings import ReplicaNodes
+from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon.instance_lock import lock_holder
+from s3_sync.errors import LocalError
+from s3_sync.migrate.division import Division
 from s3_sync.state.controls import Controls
 from s3_sync.state.held_deletes import HeldDeletes
+from s3_sync.state.migration_failures import is_of
 from s3_sync.state.migration_failures_view import MigrationFailuresView
 from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.paths import migration_deletes_path, migration_failures_path
@@ -20,6 +25,7 @@ class StateFiles:
 
     def __init__(self, settings: Settings) -> None:
         assert settings.migrator is not None
+        self._settings, self._ring = settings, settings.migrator.ring_name
         self.status_dir = settings.status_dir
         self.migrations: tuple[Mapping, ...] = settings.mappings
         self.statuses = MigrationStatuses(settings.migrator.status_file, observed=True)
@@ -33,17 +39,26 @@ class StateFiles:
         found = {each.container: each for each in self.statuses.containers(mapping)}
         if mapping.is_account_wide:
             for key in self.failures.counts():
-                account, _, container = key.rpartition("#")[0].partition("/")
-                if account == mapping.account and container and container not in found:
-                    each = mapping.of_container(container)
-                    if each.journal_key == key:
-                        found[container] = each
+                container = key.rpartition("#")[0].partition("/")[2]
+                if key != mapping.journal_key and container not in found and is_of(key, mapping):
+                    found[container] = mapping.of_container(container)
         return [found[name] for name in sorted(found)]
 
     def held(self) -> dict[str, HeldDeletes]:
         """Return the deletes that wait for an operator, by journal key. Raises StateError."""
         rows = self._deletes.all("SELECT mapping, reason, count, since FROM held_deletes")
         return {mapping: HeldDeletes(*row) for mapping, *row in rows}
+
+    def has_part(self, mapping: Mapping) -> bool:
+        """Whether the ring gives this node a part of a migration, as far as that can be told."""
+        if mapping.is_account_wide:
+            return True
+        try:
+            use_swift_dir(self._settings.swift_dir)
+            nodes = ReplicaNodes(self._settings.swift_dir, self._ring, self._settings.swift_bind_ip)
+            return Division(nodes).share(mapping) is not None
+        except LocalError:
+            return True
 
     def daemon(self) -> int | None:
         """Return the process of the daemon; 0: none is running; None: this system cannot tell."""

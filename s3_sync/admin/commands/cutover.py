@@ -15,11 +15,14 @@ HELP = "check whether a migration is complete, and say what to do next"
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("migration", help="account/container, account/*, or its number: migrations[0]")
+    parser.add_argument(
+        "--compared", action="store_true", help="both sides were compared, and found equal, on another node"
+    )
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
     files, mapping = node.migration(options.migration)
-    lines = unmet(files, mapping)
+    lines = unmet(files, mapping, options.compared)
     steps = [] if lines else list(NEXT_STEPS)
     output.answer({"migration": mapping.label, "ready": not lines, "unmet": lines, "steps": steps})
     for line in lines:

@@ -104,6 +104,17 @@ def test_comparison_that_is_not_clean_is_unmet(ready: Node, record: CompareRecor
     assert line in found
 
 
+def test_comparison_on_another_node_is_enough(ready: Node) -> None:
+    write_record(ready.settings.status_dir, ready.mappings[0], CompareRecord(2000.0))
+    with instance_lock(ready.settings.status_dir, "a daemon"), StateFiles(ready.settings) as files:
+        assert unmet(files, ready.mappings[0], is_compared=True) == []
+
+
+def test_node_without_a_part_has_nothing_against_it(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StateFiles, "has_part", lambda files, mapping: False)
+    assert lines(node) == []
+
+
 def test_every_container_of_an_account_has_to_be_clean(new_node: NewNode) -> None:
     node = new_node({"aws_bucket": "/*"})
     one, two = (node.mappings[0].of_container(name) for name in ("one", "two"))
