@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
@@ -19,6 +20,7 @@ from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.division import Share
 from s3_sync.migrate.gone_containers import GoneContainers, Removal
 from s3_sync.migrate.services import Context
+from s3_sync.migrate.whole_failures import recorded
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.held_deletes import HeldDeletes
 
@@ -88,7 +90,7 @@ class AccountMigration:
     def step(self) -> StepResult:
         """List, or handle a container that is gone at the source, whichever is due."""
         self._heartbeat.begin()
-        step = self._backoff.guard(self._checked_step)
+        step = self._backoff.guard(partial(recorded, self._context, self.mapping, self._checked_step))
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
         return step
 
@@ -154,6 +156,8 @@ class AccountMigration:
         if before.keys() == set(names):
             return
         self._children = {name: self.mapping.of_container(name) for name in names}
+        for child in self._children.values():
+            self._context.statuses.expect(child, None, None)
         came, went = self._children.keys() - before.keys(), before.keys() - self._children.keys()
         log.info(
             "%s: %d containers on this node (%d new, %d gone)",

@@ -31,6 +31,7 @@ from s3_sync.migrate.division import Lookups, Share
 from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
+from s3_sync.migrate.whole_failures import recorded
 from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import Bucket
@@ -98,7 +99,7 @@ class ContainerMigration:
     def step(self) -> StepResult:
         """Begin the next batch of the pass, or end the pass."""
         self._heartbeat.begin()
-        step = self._backoff.guard(self._checked_step)
+        step = self._backoff.guard(partial(recorded, self._context, self.mapping, self._checked_step))
         if self._backoff.is_failing:
             self._pass = None  # the next one begins after the marker
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
@@ -184,6 +185,8 @@ class ContainerMigration:
         status = context.statuses.of(self.mapping)
         if not context.dry_run:
             self._prepare(bucket, share)
+        if not status.last_pass:
+            self._expect()
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
@@ -192,6 +195,14 @@ class ContainerMigration:
         begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])
         return begun
+
+    def _expect(self) -> None:
+        """Save how much the source has, if it says so."""
+        provider = self._context.registry.provider(self.mapping.credentials)
+        told = provider.head_bucket(self.mapping.bucket)
+        counts = (told.get(f"x-container-{what}", "") for what in ("object-count", "bytes-used"))
+        objects, size = (int(count) if count.isdecimal() else None for count in counts)
+        self._context.statuses.expect(self.mapping, objects, size)
 
     def _prepare(self, bucket: Bucket, share: Share) -> None:
         """Make the local container, and the account if that is wanted, what they are at the source."""

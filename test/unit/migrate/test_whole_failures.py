@@ -1,0 +1,68 @@
+"""What stops a whole container, or all of a source, is on record."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from s3_sync.config.coverage import Coverage
+from s3_sync.daemon.job import StepResult
+from s3_sync.errors import AccessDenied, StateError
+from s3_sync.migrate.account_migration import AccountMigration
+from s3_sync.migrate.current_pass import Pass
+from s3_sync.migrate.decide import LocalEntry
+from s3_sync.migrate.division import Share
+from s3_sync.migrate.scan import Batch
+from s3_sync.migrate.whole_failures import recorded
+from s3_sync.model.objects import ListedObject
+from unit.migrate.world import World
+
+
+def refused(error: Exception) -> Any:
+    def step() -> StepResult:
+        raise error
+
+    return step
+
+
+def test_failure_is_recorded_until_a_step_succeeds(world: World) -> None:
+    key = world.mapping.journal_key
+    with pytest.raises(AccessDenied):
+        recorded(world.context, world.mapping, refused(AccessDenied("403")))
+    (found,) = world.failures.page(key)
+    assert (found.name, found.reason, found.message) == ("", "remote_denied", "403")
+    assert recorded(world.context, world.mapping, lambda: StepResult(True)) == StepResult(True)
+    assert world.failures.page(key) == []
+
+
+def test_failure_of_the_state_files_is_not_recorded_in_them(world: World) -> None:
+    with pytest.raises(StateError):
+        recorded(world.context, world.mapping, refused(StateError("disk full")))
+    assert world.failures.page(world.mapping.journal_key) == []
+
+
+def test_account_that_cannot_be_listed_is_on_record_and_its_containers_are_known(world: World) -> None:
+    every = world.account_wide
+    job = AccountMigration(world.context, every, Coverage([every]))
+    world.source.broken = AccessDenied("403")
+    job.step()
+    assert [each.reason for each in world.failures.page(every.journal_key)] == ["remote_denied"]
+    world.source.broken = None
+    world.source.set("one")
+    world.source.set("two")
+    job.step()
+    assert world.failures.page(every.journal_key) == []
+    assert [each.container for each in world.statuses.containers(every)] == ["one", "two"]
+
+
+def test_objects_that_are_too_young_wait_unless_they_are_there() -> None:
+    nothing = cast(Any, None)
+    current = Pass(nothing, nothing, nothing, "", 500.0, Share(), set())
+    young = ListedObject("young", 1, "etag", 600.0)
+    here = ListedObject("here", 1, "etag", 600.0)
+    local = LocalEntry("here", 1, "etag", 600.0)
+    old = ListedObject("old", 1, "etag", 400.0)
+    wanted = current.begin(Batch([(here, local), (old, None), (young, None)], "", None, 3), 700.0)
+    assert [source.name for source, _ in wanted] == ["old"]
+    assert current.take_counts().waiting == 1
