@@ -169,7 +169,7 @@ def swift3(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
 
 @pytest.fixture(scope="session")
 def nodes(request: pytest.FixtureRequest) -> Iterator[SwiftCluster]:
-    """The same for the whole run, whose nodes all stay."""
+    """A Swift of three nodes for the whole run; no test stops one."""
     with running(SwiftCluster(nodes=3), request) as cluster:
         yield cluster
 

@@ -4,7 +4,6 @@ changes nothing."""
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from s3_sync.errors import ConfigError, LocalUnavailable, Problem, StateError, U
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
+from s3_sync.state.owner import become_owner_of
 from s3_sync.state.paths import journal_path
 from s3_sync.streams.small_files import number
 from s3_sync.sync.inspection import BacklogReader
@@ -167,7 +167,8 @@ class NodeView:
 
     def daemon(self) -> Running:
         """Return the daemon's state, and reload its reports."""
-        reports = [each for each in recon_file.read(self._recon()).values() if _number(each, "updated")]
+        files = recon_file.read(self._recon(), "swift-s3-sync")
+        reports = [each for each in files.values() if _number(each, "updated")]
         updated = max((_number(each, "updated") for each in reports), default=0.0)
         pid = lock_holder(self.settings.status_dir)
         running = None if pid is None else pid > 0
@@ -207,19 +208,9 @@ def open_node(config: str) -> Iterator[NodeView]:
 
 
 def become_owner(status_dir: str, devices: str) -> None:
-    """If run as root, switch permanently to the owner of the files. Reading a database creates files beside
-    it, and neither Swift nor the daemon could use them if root owned them. Raises StateError."""
-    if os.geteuid() != 0 or (directory := owned(status_dir, devices)) is None:
-        return
-    owner = os.stat(directory)
-    if owner.st_uid == 0:
-        return
-    try:
-        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
-    except (OSError, KeyError) as error:
-        raise StateError(f"cannot switch to the owner of {directory}: {error}") from error
+    """If run as root, switch permanently to the owner of the files. Raises StateError."""
+    if (directory := owned(status_dir, devices)) is not None:
+        become_owner_of(directory)
 
 
 def owned(status_dir: str, devices: str) -> str | None:

@@ -14,7 +14,6 @@ from threading import Lock
 
 from s3_sync.admin.comparison import MANIFEST, UNSURE, UPLOAD, Comparison, Depth, Finding, Sides
 from s3_sync.admin.node import NodeView
-from s3_sync.admin.verification_state import Seen, VerificationState, digest_of
 from s3_sync.cluster.accounts import Accounts
 from s3_sync.cluster.newest import LocalState, NewestState, Present, Unknown
 from s3_sync.cluster.reader import ObjectReader
@@ -26,6 +25,7 @@ from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.providers.registry import Registry
 from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.state.journal import QUARANTINE
+from s3_sync.state.verification_state import Seen, VerificationState, digest_of
 from s3_sync.sync.inspection import HANDLED, RowPosition, is_abandoned
 
 #: names examined concurrently

@@ -40,12 +40,12 @@ class AccountWriter(ABC):
 
     def put_object(
         self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
-    ) -> None:
+    ) -> str:
         what = f"PUT {container}/{name}"
         stream = Input(body)
-        status, _ = self.request("PUT", container, name, headers=headers, body=stream, query=query)
+        status, answer = self.request("PUT", container, name, headers=headers, body=stream, query=query)
         if status == 201:
-            return
+            return answer.get("Etag", "").strip('"')
         if stream.error is not None:
             raise stream.error
         if status in _CHANGED:

@@ -47,6 +47,8 @@ log = logging.getLogger("s3-sync")
 #: seconds for which a container is taken to exist, as in a proxy (``recheck_container_existence``)
 CONTAINER_TTL = 60.0
 _UNSHARDED = "unsharded"
+#: status and ETag of a server that does not answer
+_NO_ANSWER = (0, "")
 _USER = "x-object-meta-"
 _SYSTEM = ("x-object-transient-sysmeta-", "x-object-sysmeta-")
 #: other headers that a proxy passes on as they are
@@ -87,17 +89,21 @@ class ObjectWriter(ClientWriter):
 
     def put_object(
         self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
-    ) -> None:
+    ) -> str:
         if not self._direct or query or not _is_simple(name, headers):
             return super().put_object(container, name, body, headers, query)
         place = self._container(container)
         if place.policy is None:
             return super().put_object(container, name, body, headers, query)
         placement = self._rings.placement(place.policy, self._account, container, name)
-        results = self._put_everywhere(placement, place, body, headers)
+        answers = self._put_everywhere(placement, place, body, headers)
         what = f"PUT {container}/{name}"
-        if all(result == 201 for result in results):
-            return None
+        results = [status for status, _ in answers]
+        if all(status == 201 for status in results):
+            etags = {etag for _, etag in answers}
+            if len(etags) > 1:
+                raise BadDigest(f"{what}: the servers got different bytes")
+            return etags.pop()
         if 422 in results:
             raise BadDigest(f"{what}: the MD5 of the bytes differs")
         if 409 in results or 412 in results:
@@ -110,8 +116,8 @@ class ObjectWriter(ClientWriter):
 
     def _put_everywhere(
         self, placement: Placement, place: _Container, body: Body, headers: Mapping[str, str]
-    ) -> list[int]:
-        """Send the object to every primary. Returns the status of each; 0 for no answer.
+    ) -> list[tuple[int, str]]:
+        """Send the object to every primary. Returns status and ETag of each; 0 for no answer.
 
         Raises the error of ``body``; then no server keeps anything, as each has received too few bytes.
         """
@@ -121,7 +127,7 @@ class ObjectWriter(ClientWriter):
         if not others:
             return [self._put(first, placement, requests[0], body)]
         branches = [Branch(body.length) for _ in placement.primaries]
-        results = [0] * len(branches)
+        results = [_NO_ANSWER] * len(branches)
         done = _Countdown(len(branches))
 
         def send(index: int, node: Node) -> None:
@@ -141,22 +147,25 @@ class ObjectWriter(ClientWriter):
             done.wait()
         return results
 
-    def _put(self, node: Node, placement: Placement, headers: Sequence[tuple[str, str]], body: Body) -> int:
+    def _put(
+        self, node: Node, placement: Placement, headers: Sequence[tuple[str, str]], body: Body
+    ) -> tuple[int, str]:
         try:
             with self._servers.request("PUT", node, placement, headers, body) as response:
-                return response.status
+                return response.status, (response.headers.get("etag") or "").strip('"')
         except HttpError:
-            return 0
+            return _NO_ANSWER
 
-    def _put_with_handoffs(self, container: str, name: str, body: Body, headers: Mapping[str, str]) -> None:
+    def _put_with_handoffs(self, container: str, name: str, body: Body, headers: Mapping[str, str]) -> str:
         """Have the proxy write what only some of the primaries have taken."""
         try:
-            super().put_object(container, name, body, headers)
+            return super().put_object(container, name, body, headers)
         except LocalChanged:
             # the servers that have it refuse it as not newer
             found = self.find(container, name)
             if found is None or found.data_timestamp.internal != headers["x-timestamp"]:
                 raise
+            return found.etag
 
     def _container(self, container: str) -> _Container:
         """Return where the container is, from a request at most CONTAINER_TTL ago. Raises LocalUnavailable,

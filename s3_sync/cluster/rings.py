@@ -1,4 +1,4 @@
-"""Storage policies, their object rings, and the placement of objects."""
+"""Storage policies, their object rings, the placement of objects, and the nodes that a ring names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from swift.common.ring import Ring
 from swift.common.storage_policy import POLICIES, REPL_POLICY
+from swift.common.utils import whataremyips
 
-from s3_sync.errors import LocalUnavailable
+from s3_sync.errors import LocalError, LocalUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,28 @@ class ObjectRings:
             lambda: (Node.of(device) for device in ring.get_more_nodes(partition)),
             f"/{partition}{quote(f'/{account}/{container}/{name}')}",
         )
+
+
+class ReplicaNodes:
+    """The nodes that a ring assigns the replicas of a container to. It is reloaded when its file changes."""
+
+    def __init__(self, swift_dir: str, ring_name: str, bind_ip: str) -> None:
+        """Raises LocalError if there is no such ring."""
+        self._ips = frozenset(whataremyips(bind_ip))
+        try:
+            self._ring = Ring(swift_dir, ring_name=ring_name)
+        except Exception as error:  # a damaged file can raise anything, from zlib's errors to array's
+            raise LocalError(f"no ring {ring_name} in {swift_dir}: {error}") from error
+
+    def has_devices(self) -> bool:
+        """Return whether the ring has a device on this node."""
+        return any(device and device["ip"] in self._ips for device in self._ring.devs)
+
+    def of(self, account: str, container: str) -> list[bool]:
+        """Return for each node with a replica, in the ring's order, whether it is this one. A node is an
+        address: two replicas on one node count once. Raises LocalUnavailable."""
+        try:
+            _, devices = self._ring.get_nodes(account, container)
+        except Exception as error:  # its file has changed and is damaged
+            raise LocalUnavailable(f"the ring cannot be read: {error!r}") from error
+        return [ip in self._ips for ip in dict.fromkeys(device["ip"] for device in devices)]

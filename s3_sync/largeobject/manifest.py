@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ from s3_sync.model.objects import is_md5
 from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import Body, read_all
 from s3_sync.streams.small_files import is_text, parse_json
+
+_MULTIPART = re.compile(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,13 @@ def multipart_etag(md5s: Iterable[str]) -> str:
     """Return the MD5 of the parts' binary MD5s, a hyphen, and the number of parts."""
     digests = [bytes.fromhex(md5) for md5 in md5s]
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def parts_of(etag: str) -> int:
+    """Return the number of parts that an ETag such as ``multipart_etag`` returns tells; 0 for any other
+    ETag."""
+    match = _MULTIPART.fullmatch(etag)
+    return int(match[1]) if match else 0
 
 
 def read_manifest(body: Body, etag: str, limit: int) -> bytes:

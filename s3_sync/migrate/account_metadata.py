@@ -22,7 +22,8 @@ _ACCESS, _STORED_ACCESS = "x-account-access-control", "x-account-sysmeta-core-ac
 
 
 class AccountMetadata:
-    """Of one migration. Accounts do not tell when they were changed: the source's metadata always wins."""
+    """The account's metadata, of one migration. Accounts do not tell when they were changed: the source's
+    metadata always wins."""
 
     def __init__(self, client: LocalSwift, provider: Provider, mapping: Mapping) -> None:
         self._provider = provider

@@ -9,10 +9,11 @@ from functools import partial
 
 from s3_sync import __version__
 from s3_sync.cluster.client import LocalSwift, has_encryption, internal_client
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.object_writer import Writers
 from s3_sync.cluster.reader import ObjectReader
-from s3_sync.cluster.rings import ObjectRings
+from s3_sync.cluster.rings import ObjectRings, ReplicaNodes
 from s3_sync.cluster.servers import ObjectServers
 from s3_sync.cluster.swiftdir import max_object_size, use_swift_dir
 from s3_sync.config.load import load_migrator
@@ -25,21 +26,31 @@ from s3_sync.daemon.process_shard import ProcessShard
 from s3_sync.daemon.reload import ConfigReloader, ReloadTarget
 from s3_sync.daemon.sd_notify import Manager
 from s3_sync.daemon.start import LoadedConfig, StartOptions
+from s3_sync.migrate.account_migration import AccountMigration
 from s3_sync.migrate.container_migration import ContainerMigration
+from s3_sync.migrate.division import Division
 from s3_sync.migrate.monitoring import MigrateSources
+from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context, MigrateServices
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.providers.wrappers.rate_limits import LimiterRegistry
 from s3_sync.runtime.concurrency import Clock, GreenPool
 from s3_sync.runtime.stats import Stats
+from s3_sync.state import held_deletes, segment_cleanups
 from s3_sync.state.controls import Controls
+from s3_sync.state.held_deletes import HeldDeletesLedger
+from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.paths import migration_failures_path
+from s3_sync.state.segment_cleanups import SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
 
+DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
+#: pages of listings that are requested at a time, by all migrations together
+MAX_PAGES = 64
 #: replicas of an object for which there are threads that write them side by side
 MAX_REPLICAS = 16
 
@@ -75,8 +86,13 @@ def serve(
 
 def new_job(services: MigrateServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
-    context = Context.of(services, request.pools)
-    return ContainerMigration(context, request.mapping)
+    context, mapping = Context.of(services, request.pools), request.mapping
+    if mapping.is_account_wide:
+        return AccountMigration(context, mapping, request.coverage)
+    parent = request.parent
+    # a container of older versions is migrated where the one is that it belongs to
+    divided_by = parent.mapping.bucket if isinstance(parent, ContainerMigration) else mapping.bucket
+    return ContainerMigration(context, mapping, divided_by)
 
 
 def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
@@ -84,8 +100,11 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     use_swift_dir(settings.swift_dir)
     statuses = MigrationStatuses(settings.migrator.status_file, observed=dry_run)
     stack.callback(statuses.flush)
-    failures = MigrationFailures(migration_failures_path(settings.status_dir))
+    journal = migration_failures_path(settings.status_dir)
+    failures = MigrationFailures(journal)
     stack.callback(failures.close)
+    deletes = JournalFile(journal, DELETES_SCHEMA)
+    stack.callback(deletes.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
     observers = Observers()
@@ -97,6 +116,15 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     client = internal_client(settings.internal_client_path, settings.internal_client_logname)
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
+    newest = NewestState(reader.rings, reader.servers)
+    pages = GreenPool(MAX_PAGES)
+    stack.callback(pages.kill)  # a page that nobody waits for any more
+    nodes = ReplicaNodes(settings.swift_dir, settings.migrator.ring_name, settings.swift_bind_ip)
+    if not nodes.has_devices():
+        log.warning(
+            "swift_bind_ip: no device of the ring %s has address %s: this node has nothing to do",
+            settings.migrator.ring_name, settings.swift_bind_ip,
+        )  # fmt: skip
     return MigrateServices(
         settings=settings,
         clock=Clock(),
@@ -107,12 +135,18 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         observers=observers,
         once=once,
         client=client,
-        newest=NewestState(reader.rings, reader.servers),
+        newest=newest,
+        division=Division(nodes),
+        removal=GuardedDelete(newest, client),
+        held=HeldDeletesLedger(deletes),
+        cleanups=SegmentCleanups(deletes),
+        clients=ClientObjects(),
         writers=_writers(settings, client, stack),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
+        pages=pages,
         dry_run=dry_run,
     )
 

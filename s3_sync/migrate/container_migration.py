@@ -4,116 +4,74 @@ A pass begins after the marker that the status file has, and ends with the last 
 each other without waiting for the objects of the batch before: a large object delays no other. The marker
 moves to the end of a batch once that batch, and all before it, are done; so after a crash nothing is skipped.
 What has failed does not hold the marker: it is recorded, and retried in later passes.
+
+Where several nodes share the work, the pass leaves their names to the others at first. It then goes again
+through the parts in which something was left, and helps with what still is missing: see ``division``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from functools import partial
 
-from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
 from s3_sync.errors import SyncError
-from s3_sync.migrate.decide import Action, LocalEntry, decide
-from s3_sync.migrate.objects import ObjectMigration, Result
+from s3_sync.migrate.account_metadata import AccountMetadata
+from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
+from s3_sync.migrate.containers import Containers
+from s3_sync.migrate.current_pass import Flight, Pass
+from s3_sync.migrate.decide import Action, LocalEntry
+from s3_sync.migrate.division import Lookups, Share
+from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import iso_date_or_zero
+from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
 
 log = logging.getLogger("swift-s3-migrator")
 
-#: names that only the local cluster has that one pass considers; more are left to the next pass
-MAX_LOCAL_ONLY = 100_000
 #: this many objects in a row that fail for reasons of the source, or of the local cluster, count as an outage
 OUTAGE_MIN_OBJECTS = 20
 #: batches in flight
 MAX_BATCHES = 4
 #: how often a step that waits for objects in flight polls, in seconds
 POLL = 0.05
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A batch in flight: of its objects, ``remaining`` are not done yet."""
-
-    last: str | None
-    remaining: int
-
-
-@dataclass(slots=True)
-class _Pass:
-    """``after``: the marker that it began after; empty for a pass over everything. ``counts``: since the last
-    save. ``failed_in_row``: objects that failed in an outage since the last one that did not."""
-
-    batches: Iterator[Batch]
-    objects: ObjectMigration
-    after: str
-    not_after: float | None
-    counts: PassCounts = field(default_factory=PassCounts)
-    is_new: bool = True
-    listed: int = 0
-    local_only: list[str] = field(default_factory=list)
-    flights: deque[_Flight] = field(default_factory=deque)
-    ended: bool = False
-    failed_in_row: int = 0
-    outage: SyncError | None = None
-
-    def begin(self, batch: Batch) -> Iterator[tuple[ListedObject, Action]]:
-        """Count a batch, and yield the objects that something has to be done about."""
-        self.listed += batch.listed
-        for source, local in batch.pairs:
-            action = decide(source, local, self.not_after)
-            if source is None or action is Action.LOCAL_ONLY:
-                if local is not None and len(self.local_only) < MAX_LOCAL_ONLY:
-                    self.local_only.append(local.name)
-            elif action is not Action.NONE:
-                yield source, action
-
-    def count(self, more: PassCounts) -> None:
-        values = (getattr(self.counts, each.name) + getattr(more, each.name) for each in fields(PassCounts))
-        self.counts = PassCounts(*values)
-
-    def take_counts(self) -> PassCounts:
-        """Return what was counted since the last call."""
-        counts, self.counts = self.counts, PassCounts()
-        return counts
-
-    def add(self, result: Result) -> None:
-        self.count(result.counts)
-        if result.outage is None:
-            self.failed_in_row, self.outage = 0, None
-        else:
-            self.failed_in_row, self.outage = self.failed_in_row + 1, result.outage
+#: what was left to another node is its own affair for so many poll intervals: by then it has seen it, too
+HELP_AFTER_POLLS = 2
 
 
 class ContainerMigration:
-    """The migration of one container, from the start to the end of its mapping. ``step`` never raises."""
+    """The migration of one container, from the start to the end of its mapping. ``step`` never raises.
 
-    def __init__(self, context: Context, mapping: Mapping) -> None:
+    ``divided_by``: the bucket whose nodes share the work."""
+
+    def __init__(self, context: Context, mapping: Mapping, divided_by: str) -> None:
         assert mapping.migration is not None
         self.mapping = mapping
         self._options: MigrationOptions = mapping.migration
+        self._divided_by = divided_by
         self._context = replace(context, stop=LinkedStop(context.stop))
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._tally = context.activity.mapping_counters(mapping, context.stats)
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
         self._log_once = LogOnce()
-        self._pass: _Pass | None = None
-
-    @property
-    def children(self) -> None:
-        """A container has no children; see ``Job``."""
-        return None
+        self._pass: Pass | None = None
+        #: when this node, which leaves creating it to another, found no local container; None: there is one
+        self._missing_since: float | None = None
+        #: names that only the local cluster has -> when this node, which leaves them to another, found that
+        self._local_since: dict[str, float] = {}
+        self._deletes: ContainerDeletes | None = None
+        #: the container of older versions, which is migrated, too; see ``Job``
+        self.children: dict[str, Mapping] | None = None
 
     def children_of(self, mapping: Mapping) -> list[Mapping]:
         return []
@@ -149,13 +107,24 @@ class ContainerMigration:
     def _checked_step(self) -> StepResult:
         if self._context.halted(self.mapping):
             return StepResult(False)
-        step = self._step()
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            step = self._step()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
         self._backoff.succeeded()
         return step
 
     def _step(self) -> StepResult:
         if self._pass is None:
-            self._pass = self._begin()
+            share = self._context.division.share(self.mapping.account, self._divided_by)
+            if share is None:
+                return StepResult(False)
+            if (seconds := self._seconds_to_container(share)) > 0:
+                return self._wait(seconds)
+            self._pass = self._begin(share)
         current = self._pass
         if current.outage is not None and current.failed_in_row >= OUTAGE_MIN_OBJECTS:
             raise current.outage
@@ -169,18 +138,75 @@ class ContainerMigration:
         if current.flights:
             self._context.clock.sleep(POLL)
             return StepResult(True)
+        if current.left:
+            return self._help(current)
         self._end(current)
         return StepResult(False)
 
-    def _begin(self) -> _Pass:
+    def _help(self, current: Pass) -> StepResult:
+        """Go on with what other nodes have left undone, once they have had their time for it."""
+        seconds = current.left_at + self._time_for_others - self._context.clock.now()
+        if seconds > 0:
+            return self._wait(seconds)
+        current.help()
+        return StepResult(True)
+
+    @property
+    def _time_for_others(self) -> float:
+        """In seconds."""
+        return HELP_AFTER_POLLS * self._context.settings.poll_interval
+
+    def _wait(self, seconds: float) -> StepResult:
+        if not self._context.once:
+            return StepResult(False, seconds)
+        self._context.clock.sleep(min(seconds, POLL))
+        return StepResult(True)
+
+    def _seconds_to_container(self, share: Share) -> float:
+        """Return for how many seconds the local container is left to the nodes before this one, as it is
+        missing; 0 or less: it exists, or this node has to create it."""
+        context, mapping = self._context, self.mapping
+        if (
+            context.dry_run
+            or not share.ordinal
+            or context.client.container(mapping.account, mapping.container) is not None
+        ):
+            self._missing_since = None
+            return 0.0
+        now = context.clock.now()
+        if self._missing_since is None:
+            self._missing_since = now
+        return self._missing_since + share.ordinal * self._time_for_others - now
+
+    def _begin(self, share: Share) -> Pass:
         context, options = self._context, self._options
         bucket = context.registry.open_bucket(self.mapping)
         status = context.statuses.of(self.mapping)
-        ClientWriter(context.client, self.mapping.account).put_container(self.mapping.container)
-        objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, status.last_pass > 0)
-        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.parts)
+        if not context.dry_run:
+            self._prepare(bucket, share)
+        lookups = Lookups(share, always=status.last_pass > 0)
+        objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
+        scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
-        return _Pass(scan.batches(status.marker), objects, status.marker, not_after)
+        failed = set(context.failures.names(self.mapping.journal_key))
+        begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
+        begun.walk([(status.marker, None)])
+        return begun
+
+    def _prepare(self, bucket: Bucket, share: Share) -> None:
+        """Make the local container, and the account if that is wanted, what they are at the source."""
+        context, mapping = self._context, self.mapping
+        provider = context.registry.provider(mapping.credentials)
+        if not mapping.is_account:
+            AccountMetadata(context.client, provider, mapping).reconcile()
+        containers = Containers(context.client, provider, mapping, context.clock, bucket.clock_offset)
+        versions = containers.prepare(mapping.container)
+        if versions and not mapping.is_account and self.children is None:  # else it has a job of its own
+            older = replace(mapping, container=versions, bucket=versions, parent_key=mapping.journal_key)
+            self.children = {versions: older}
+        if self._deletes is None:
+            self._deletes = container_deletes(context, mapping, provider, bucket)
+        self._deletes.nodes = share.nodes
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
@@ -190,21 +216,25 @@ class ContainerMigration:
             modified = iso_date_or_zero(entry["last_modified"])
             yield LocalEntry(entry["name"], entry["bytes"], entry["hash"], modified)
 
-    def _start(self, current: _Pass, batch: Batch) -> None:
+    def _start(self, current: Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""
-        self._context.stats.counter(self.mapping.stats_prefix, "scanned", batch.listed)
-        wanted = list(current.begin(batch))
+        wanted = current.begin(batch, self._context.clock.now())
         due = [(source, action) for source, action in wanted if current.objects.is_due(source)]
-        listed_bytes = sum(source.size for source, _ in batch.pairs if source is not None)
-        current.count(
-            PassCounts(scanned=batch.listed, listed_bytes=listed_bytes, waiting=len(wanted) - len(due))
-        )
-        flight = _Flight(batch.last, len(due))
+        current.count(PassCounts(waiting=len(wanted) - len(due)))
+        if not current.rank:
+            self._count(current, batch)
+        flight = Flight(batch.last, len(due))
         current.flights.append(flight)
         for source, action in due:
             self._context.workers.spawn(partial(self._migrate, current, flight, source, action))
 
-    def _migrate(self, current: _Pass, flight: _Flight, source: ListedObject, action: Action) -> None:
+    def _count(self, current: Pass, batch: Batch) -> None:
+        current.listed += batch.listed
+        self._context.stats.counter(self.mapping.stats_prefix, "scanned", batch.listed)
+        listed_bytes = sum(source.size for source, _ in batch.pairs if source is not None)
+        current.count(PassCounts(scanned=batch.listed, listed_bytes=listed_bytes))
+
+    def _migrate(self, current: Pass, flight: Flight, source: ListedObject, action: Action) -> None:
         try:
             if not self._context.stop.is_set():
                 result = current.objects.migrate(source, action)
@@ -217,21 +247,37 @@ class ContainerMigration:
         finally:
             flight.remaining -= 1
 
-    def _land(self, current: _Pass) -> None:
+    def _land(self, current: Pass) -> None:
         """Move the marker to the end of the last batch that, with all before it, is done."""
-        landed: _Flight | None = None
+        landed: Flight | None = None
         while current.flights and not current.flights[0].remaining:
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
-        self._save(current, landed.last or "")
+        self._heartbeat.made_progress()
+        # what helps has begun the pass over: after a crash, the next one leaves nothing out
+        self._save(current, "" if current.rank else landed.last or "")
 
-    def _end(self, current: _Pass) -> None:
+    def _end(self, current: Pass) -> None:
+        if not current.after:  # met nowhere: gone at the source, or done by another node or a client
+            self._context.failures.settle(self.mapping.journal_key, current.failed_before)
+            if self._deletes is not None:
+                current.count(self._deletes.run(self._due_deletes(current)))
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None
 
-    def _save(self, current: _Pass, marker: str, ended: bool = False) -> None:
+    def _due_deletes(self, current: Pass) -> list[LocalEntry]:
+        """Return what only the local cluster has, as far as it is this node's business now: the first of
+        those that share a container deletes at once, the others what it has had the time for."""
+        now, before = self._context.clock.now(), self._local_since
+        time_for_others = current.share.ordinal * self._time_for_others
+        if not time_for_others:
+            return current.local_only
+        self._local_since = {each.name: before.get(each.name, now) for each in current.local_only}
+        return [each for each in current.local_only if now >= self._local_since[each.name] + time_for_others]
+
+    def _save(self, current: Pass, marker: str, ended: bool = False) -> None:
         is_reset = current.is_new and not current.after
         current.is_new = False
         self._context.statuses.save_pass(self.mapping, marker, current.take_counts(), is_reset, ended)

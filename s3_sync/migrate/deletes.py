@@ -8,6 +8,7 @@ may. Everything else stays: a local object too many does less harm than one too 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,9 +18,10 @@ from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.config.settings import Mapping
-from s3_sync.errors import LocalChanged, LocalUnavailable, SyncError
+from s3_sync.errors import LocalChanged, LocalError, LocalUnavailable, SyncError
 from s3_sync.migrate.own_segments import OwnSegments
 from s3_sync.migrate.ownership import ClientObjects, owned_version
+from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import SourceProof, Verdict
 from s3_sync.runtime.concurrency import Clock, Pool
 from s3_sync.state.controls import CLOCK_TOLERANCE, Controls
@@ -41,10 +43,15 @@ class Listed(Protocol):
     def last_modified(self) -> float: ...
 
 
+def _nothing(names: Sequence[str]) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteServices:
-    """``halted``: whether nothing more may begin. ``failed``: called with each object that could not be
-    deleted. ``pool``: handles objects."""
+    """``pool``: handles objects. ``halted``: whether nothing more may begin. ``failed``: called with each
+    object that could not be deleted; ``settled``: with those that were. ``dry_run``: delete nothing, but
+    count what would be deleted."""
 
     client: LocalSwift
     newest: NewestState
@@ -57,6 +64,34 @@ class DeleteServices:
     clock: Clock
     halted: Callable[[], bool]
     failed: Callable[[str, SyncError], None]
+    settled: Callable[[Sequence[str]], None] = _nothing
+    dry_run: bool = False
+
+    @classmethod
+    def of(cls, context: Context, mapping: Mapping) -> DeleteServices:
+        """Those of one mapping; failures are recorded."""
+        key, failures = mapping.journal_key, context.failures
+        return cls(
+            client=context.client,
+            newest=context.newest,
+            removal=context.removal,
+            segments=OwnSegments(
+                context.client, context.newest, context.removal, context.cleanups, context.parts
+            ),
+            controls=context.controls,
+            ledger=context.held,
+            clients=context.clients,
+            pool=context.workers,
+            clock=context.clock,
+            halted=lambda: context.halted(mapping),
+            failed=lambda name, error: _record(context, key, name, error),
+            settled=lambda names: failures.settle(key, names),
+            dry_run=context.dry_run,
+        )
+
+
+def _record(context: Context, key: str, name: str, error: SyncError) -> None:
+    context.failures.record(key, name, error.reason, str(error), context.clock.now())
 
 
 class Deletes:
@@ -64,6 +99,9 @@ class Deletes:
 
     A pass begins with ``begin_pass``, and ends with ``end_pass``, which says what was held back. The number
     is recorded; once an operator has allowed the deletes since, the next pass may delete that many more.
+
+    ``nodes``: those that share the container; each may delete its part of what one pass may. ``deleted``,
+    ``held`` and ``failed``: objects of this pass.
     """
 
     def __init__(self, services: DeleteServices, mapping: Mapping, source: SourceProof) -> None:
@@ -74,10 +112,12 @@ class Deletes:
         self._is_allowed = False
         self._is_empty = False
         self._limit: int | None = None
-        self.deleted = self.held = 0
+        self.nodes = 1
+        self.deleted = self.held = self.failed = 0
 
     def begin_pass(self) -> None:
-        """Raises StateError."""
+        """Complete what an earlier process has left undone. Raises StateError."""
+        self._resume()
         self._recorded = self._services.ledger.get(self._mapping.journal_key)
         self._is_allowed = self._is_permitted()
         if self._is_allowed and self._recorded is not None:
@@ -86,13 +126,14 @@ class Deletes:
             )
         self._is_empty = False
         self._limit = None
-        self.deleted = self.held = 0
+        self.deleted = self.held = self.failed = 0
 
     def end_pass(self) -> HeldDeletes | None:
         """Record, and return, what was held back in this pass, and why; None: nothing. Raises StateError."""
         key, ledger, before = self._mapping.journal_key, self._services.ledger, self._recorded
         if not self.held:
-            ledger.remove(key)
+            if not self._services.dry_run:
+                ledger.remove(key)
             return None
         held = HeldDeletes(self._reason, self.held, self._services.clock.now())
         if before is not None and not self._is_allowed and before.reason == held.reason:
@@ -100,7 +141,7 @@ class Deletes:
                 return before  # an operator has allowed these while the pass was under way
             if before.count >= held.count:
                 held = HeldDeletes(held.reason, held.count, before.since)
-        if held != before:
+        if held != before and not self._services.dry_run:
             ledger.put(key, held)
         return held
 
@@ -109,12 +150,21 @@ class Deletes:
         many were deleted.
 
         Raises the errors of ``SourceProof.verdict``, LocalUnavailable and StateError. Errors of single
-        objects go to ``failed``.
+        objects are recorded and counted.
         """
         before, rest = self.deleted, iter(local_only)
         while not self._services.halted() and (chunk := list(islice(rest, CHUNK))):
             self._handle(container, chunk)
         return self.deleted - before
+
+    def _resume(self) -> None:
+        services = self._services
+        if not services.dry_run:
+            try:
+                done = services.segments.resume(self._mapping, self._mapping.container)
+                services.settled(done)
+            except LocalError as error:
+                log.warning("%s: segments of deleted objects remain for now: %s", self._mapping.label, error)
 
     @property
     def _reason(self) -> str:
@@ -146,9 +196,9 @@ class Deletes:
         try:
             state = self._services.newest.of(account, container, entry.name)
         except SyncError as error:
-            self._services.failed(entry.name, error)
+            self._fail(entry.name, error)
             return None
-        version = owned_version(state)
+        version = owned_version(state, self._mapping.source_digest)
         if version is not None:
             return entry.name, version
         if isinstance(state, Present):
@@ -159,11 +209,14 @@ class Deletes:
         try:
             return found if self._source.lacks(found[0]) else None
         except SyncError as error:
-            self._services.failed(found[0], error)
+            self._fail(found[0], error)
             return None
 
     def _delete(self, container: str, name: str, version: Present) -> bool:
         services, account = self._services, self._mapping.account
+        if services.dry_run:
+            log.info("%s/%s/%s: would be deleted", account, container, name)
+            return True
         try:
             cleanup = services.segments.note(self._mapping, container, name, version)
             try:
@@ -175,9 +228,14 @@ class Deletes:
             log.debug("%s/%s/%s: deleted as at the source", account, container, name)
             services.segments.remove(self._mapping, container, cleanup)
         except SyncError as error:
-            services.failed(name, error)
+            self._fail(name, error)
             return False
+        services.settled([name])
         return True
+
+    def _fail(self, name: str, error: SyncError) -> None:
+        self.failed += 1
+        self._services.failed(name, error)
 
     def _hold(self, count: int) -> None:
         if count and not self.held:
@@ -200,12 +258,12 @@ class Deletes:
         options = self._mapping.migration
         assert options is not None
         if self._limit is None:
-            limits = [] if options.max_deletes is None else [options.max_deletes]
+            limits: list[float] = [] if options.max_deletes is None else [options.max_deletes]
             if options.max_deletes_percent is not None:
-                limits.append(max(1, int(self._objects(container) * options.max_deletes_percent / 100)))
+                limits.append(max(1, self._objects(container) * options.max_deletes_percent // 100))
             if not limits:
                 return None
-            self._limit = min(limits)
+            self._limit = math.ceil(min(limits) / self.nodes)
         return self._limit
 
     def _objects(self, container: str) -> int:

@@ -18,6 +18,7 @@ from s3_sync.daemon.processes import run_processes
 from s3_sync.daemon.start import LoadedConfig, StartOptions
 from s3_sync.errors import ConfigError, SyncError
 from s3_sync.migrate.app import serve
+from s3_sync.migrate.operations import add_operations, check_operations, is_operation, operate
 
 log = logging.getLogger("swift-s3-migrator")
 
@@ -33,13 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not os.path.exists(arguments.config):
         # not an error: a process supervisor would restart the daemon in a loop
         print("Configuration file does not exist")
-        return 0
+        return 1 if is_operation(arguments) else 0
     options = StartOptions(PROGRAM, arguments.config, arguments.once, arguments.log_level, arguments.console)
     before = FileWatch(options.config).stat_signature()
     loaded = load_migrator(options.config)
     if code := _missing(loaded):
         return code
     try:
+        if (done := operate(loaded, arguments)) is not None:
+            return done
         return _run(options, loaded, before, arguments.dry_run)
     except SyncError as error:
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
@@ -55,10 +58,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="with --once: count and log what would be copied; write nothing",
     )
+    add_operations(parser)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     arguments = parser.parse_args(argv)
     if arguments.dry_run and not arguments.once:
         parser.error("--dry-run requires --once")
+    check_operations(parser, arguments)
     return arguments
 
 

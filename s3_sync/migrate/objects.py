@@ -10,6 +10,9 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
 from s3_sync.migrate.decide import Action
+from s3_sync.migrate.division import Lookups
+from s3_sync.migrate.large.job import LargeServices
+from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
 from s3_sync.model.objects import ListedObject
@@ -17,7 +20,10 @@ from s3_sync.model.outcomes import PRESENT, SUPERSEDED, VANISHED, Kind
 from s3_sync.model.outcomes import Outcome as RowOutcome
 from s3_sync.providers.base import Bucket
 from s3_sync.state.migration_status import PassCounts
+from s3_sync.transfer.restore import Limits
 
+#: segments of an SLO, Swift's default (``max_manifest_segments``)
+MAX_SEGMENTS = 1000
 _OUTCOMES = {
     Outcome.COPIED: RowOutcome(Kind.COPIED),
     Outcome.UPDATED: RowOutcome(Kind.UPDATED),
@@ -38,8 +44,8 @@ class Result:
 
 
 class ObjectMigration:
-    """``asks_first``: objects that are missing in the local listing may have been deleted there by a client,
-    or copied by another node meanwhile: the object servers are asked before anything is downloaded."""
+    """``lookups``: an object that is missing in the local listing may have been deleted there by a client, or
+    copied by another node meanwhile: the object servers are asked before it is downloaded."""
 
     def __init__(
         self,
@@ -47,15 +53,26 @@ class ObjectMigration:
         mapping: Mapping,
         bucket: Bucket,
         count: Callable[[int], None],
-        asks_first: bool,
+        lookups: Lookups,
     ) -> None:
         self._context = context
         self._mapping = mapping
         self._bucket = bucket
-        self._asks_first = asks_first
+        self._lookups = lookups
         self._key = mapping.journal_key
-        writer = context.writers.of(mapping.account)
-        services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
+        self._writer = context.writers.of(mapping.account)
+        large = LargeServices(
+            source=bucket,
+            writer=self._writer,
+            limits=Limits(context.max_object, MAX_SEGMENTS, context.segment_size),
+            parts=context.parts,
+            count=count,
+            prepare=self._prepare_segments,
+            now=context.clock.now,
+            source_digest=mapping.source_digest,
+        )
+        copier = LargeCopier(large)
+        services = CopyServices(bucket, self._writer, copier, count, context.clock.now, mapping.source_digest)
         self._copier = ObjectCopier(services, mapping.container)
 
     def is_due(self, listed: ListedObject) -> bool:
@@ -74,11 +91,27 @@ class ObjectMigration:
         return Result(_OUTCOMES[copied.outcome], PassCounts(moved=int(moved), bytes=copied.size))
 
     def _copy(self, listed: ListedObject, action: Action) -> Copied:
-        if action is Action.COPY and self._asks_first and self._is_newer_locally(listed):
-            return Copied(Outcome.SUPERSEDED)
+        if action is Action.COPY and self._lookups.is_due():
+            found = self._is_newer_locally(listed)
+            self._lookups.learn(found)
+            if found:
+                return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
         return self._copier.copy(listed, action)
+
+    def _prepare_segments(self, container: str) -> None:
+        """Create a container for segments with the policy of the migration, unless it exists. Raises
+        LocalUnavailable."""
+        status, _ = self._writer.request("HEAD", container)
+        if status // 100 == 2:
+            return
+        policy = self._mapping.profile.storage_policy
+        status, _ = self._writer.request(
+            "PUT", container, headers={"X-Storage-Policy": policy} if policy else None
+        )
+        if status // 100 != 2:
+            raise LocalUnavailable(f"PUT {container}: status {status}")
 
     def _is_newer_locally(self, listed: ListedObject) -> bool:
         state = self._context.newest.of(self._mapping.account, self._mapping.container, listed.name)

@@ -30,7 +30,7 @@ _FEW = 100
 
 
 class OwnSegments:
-    """Of all migrations. ``pool`` handles segments: it must not be the one that handles objects."""
+    """``pool`` handles segments: it must not be the one that handles objects."""
 
     def __init__(
         self,
@@ -81,14 +81,18 @@ class OwnSegments:
         if all(results):  # None: the thread was killed
             self._cleanups.settle(mapping.journal_key, cleanup)
 
-    def resume(self, mapping: Mapping, container: str) -> None:
-        """Complete what was left undone, for instance by a crash. Raises LocalUnavailable, StateError."""
+    def resume(self, mapping: Mapping, container: str) -> list[str]:
+        """Complete what was left undone, for instance by a crash. Returns the names of the objects. Raises
+        LocalUnavailable, StateError."""
+        done: list[str] = []
         for cleanup in self._cleanups.entries(mapping.journal_key, _FEW):
             state = self._newest.of(mapping.account, container, cleanup.name)
             if isinstance(state, Present) and state.data_timestamp == _timestamp(cleanup.version):
                 self.forget(mapping, cleanup)
             else:
                 self.remove(mapping, container, cleanup)
+            done.append(cleanup.name)
+        return done
 
     def _remove_one(self, account: str, segment: Segment) -> SyncError | bool:
         """Delete a segment that still has the bytes that its manifest named. Never raises."""

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from s3_sync.errors import ListingUnusable, LocalUnavailable
 from s3_sync.migrate.decide import LocalEntry
@@ -28,9 +28,11 @@ READ_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What both sides list up to ``last``; None: to the end. ``listed``: objects that the source lists."""
+    """What both sides list after ``after`` up to ``last``; None: to the end. ``listed``: objects that the
+    source lists."""
 
     pairs: Sequence[Pair]
+    after: str
     last: str | None
     listed: int
 
@@ -46,31 +48,34 @@ class Scan:
         self._chunk = chunk
         self._pool = pool
 
-    def batches(self, after: str = "") -> Iterator[Batch]:
-        """Yield everything that either side lists after ``after``, in order.
+    def batches(self, after: str = "", until: str | None = None) -> Iterator[Batch]:
+        """Yield everything that either side lists after ``after``, in order, up to ``until``; None: to the
+        end.
 
         Raises what listing the source raises, ListingUnusable for one that is out of order, and
         LocalUnavailable.
         """
         ahead: deque[_Range] = deque()
-        ranges = self._ranges(after)
+        ranges = self._ranges(after, until)
         while True:
             ahead.extend(islice(ranges, READ_AHEAD - len(ahead)))
             if not ahead:
                 return
             yield from self._of_range(ahead.popleft())
 
-    def _ranges(self, after: str) -> Iterator[_Range]:
+    def _ranges(self, after: str, until: str | None) -> Iterator[_Range]:
         entries = _ordered_local(self._local(after), after)
+        if until is not None:
+            entries = takewhile(lambda entry: entry.name <= until, entries)
         following = list(islice(entries, 1))
         while True:
             chunk = following + list(islice(entries, self._chunk - len(following)))
             following = list(islice(entries, 1))
-            last = chunk[-1].name if following else None
+            last = chunk[-1].name if following else until
             yield _Range(after, last, chunk, self._request(after))
-            if last is None:
+            if not following:
                 return
-            after = last
+            after = chunk[-1].name
 
     def _request(self, after: str) -> _Request:
         query = ListQuery(prefix=self._prefix, start_after=after, limit=self._chunk)
@@ -88,12 +93,12 @@ class Scan:
             else:
                 is_end = page.next_after is None or (part.last is not None and page.next_after >= part.last)
             last = part.last if is_end else page.next_after
-            if not is_end:
-                assert page.next_after is not None
-                request, after = self._request(page.next_after), page.next_after
-            yield Batch(_pair(objects, local, last), last, len(objects))
-            if is_end:
+            if last is not None and not is_end:
+                request = self._request(last)
+            yield Batch(_pair(objects, local, last), after, last, len(objects))
+            if last is None or is_end:
                 return
+            after = last
 
 
 class _Request:

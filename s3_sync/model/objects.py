@@ -57,12 +57,14 @@ class Link:
     """The target of a symlink, as Swift names it in the cluster that objects are copied from.
 
     ``container``: in the account of the link; empty if the link is at the remote and leads to nothing that
-    its mapping copies. ``etag``: the one that a static link is bound to; empty for other links.
+    its mapping copies. ``etag``: the one that a static link is bound to; empty for other links. ``size``: of
+    the target of a static link that was read as it is stored.
     """
 
     container: str
     name: str
     etag: str = ""
+    size: int = field(default=0, compare=False)
 
     @property
     def header(self) -> str:
@@ -146,6 +148,8 @@ class ObjectInfo:
     read, infinity for ever, None for any other object. ``last_modified`` and that are in seconds since the
     epoch.
 
+    ``opaque_etag``: the ETag does not follow from the bytes, not even that of parts.
+
     If the store is a Swift: ``x_timestamp`` is when bytes or metadata were written there, and ``expires``,
     in seconds since the epoch, when it deletes the object.
     """
@@ -164,6 +168,7 @@ class ObjectInfo:
     expires: int | None = None
     crc32c: str | None = None
     large_etag: str | None = None
+    opaque_etag: bool = False
 
     def version(self, clock_offset: float = 0.0) -> Timestamp | None:
         """Return which version of the local object this is: that of its mark, or, if it is no copy of ours,
@@ -206,11 +211,19 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class GetOptions:
-    """The range to read, and the conditions; ETags are unquoted."""
+    """The range to read, or one ``part`` of an object that was uploaded in parts, from 1; and the conditions.
+    ETags are unquoted."""
 
     byte_range: ByteRange | None = None
     if_match: str | None = None
     if_none_match: str | None = None
+    part: int | None = None
+    #: the object as a store with large objects of its own keeps it: of an SLO the JSON of its manifest, of a
+    # DLO
+    #: the bytes beside its header. ``ObjectInfo.meta`` is then the store's own: no mark but one for the kind,
+    # with
+    #: the container as it is called there, as in a link; all others are users' metadata
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

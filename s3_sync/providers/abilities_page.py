@@ -47,6 +47,7 @@ FEATURES = {
     "native_large_objects": "SLO and DLO stay what they are",
     "symlinks": "symlinks stay symlinks",
     "container_metadata": "metadata and ACLs of containers",
+    "reads_parts": "the parts of an object are read one by one",
 }
 LIMITS = {
     "max_name": "length of a key",

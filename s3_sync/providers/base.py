@@ -67,6 +67,8 @@ class Features:
     symlinks: bool = False
     #: post_container
     container_metadata: bool = False
+    #: ``GetOptions.part``; not all servers of such a store know it
+    reads_parts: bool = False
 
     @property
     def conditional_put(self) -> bool:
@@ -250,7 +252,9 @@ class Bucket(Protocol):
         ...
 
     def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
-        """Raises NotFound, PreconditionFailed, Archived, and InvalidRequest for an unsatisfiable range.
+        """Raises NotFound, PreconditionFailed, Archived, and InvalidRequest for an unsatisfiable range;
+        NotSupported for a part, without ``features.reads_parts`` or if the server does not know it, and for
+        ``stored`` without ``features.native_large_objects``.
 
         The ``status`` of a PreconditionFailed is 304 for if_none_match, else 412. The body's ``rewind`` sends
         another GET, for exactly the same version.

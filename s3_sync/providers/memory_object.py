@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3_sync.errors import PreconditionFailed
+from s3_sync.errors import InvalidRequest, NotSupported, PreconditionFailed
 from s3_sync.largeobject.manifest import Segment
-from s3_sync.model.objects import ListedObject, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.model.objects import ByteRange, ListedObject, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.streams.reader import BytesBody
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -31,6 +31,8 @@ class StoredObject:
     segments: tuple[Segment, ...] | None = None
     below: tuple[str, str] | None = None
     whole: int | None = None
+    #: sizes of the parts of a multipart upload
+    parts: tuple[int, ...] = ()
 
     @property
     def is_large(self) -> bool:
@@ -51,6 +53,16 @@ class StoredObject:
 
     def is_being_retrieved(self, now: float) -> bool:
         return self.readable is not None and now < self.readable[0]
+
+    def range_of(self, part: int) -> ByteRange:
+        """The bytes of a part. Raises NotSupported for an object that was not uploaded in parts,
+        InvalidRequest for a part that it does not have."""
+        if not self.parts:
+            raise NotSupported("the object was not uploaded in parts")
+        if not 1 <= part <= len(self.parts):
+            raise InvalidRequest(f"no part {part}", status=416, code="InvalidPartNumber")
+        first = sum(self.parts[: part - 1])
+        return ByteRange(first, first + self.parts[part - 1] - 1)
 
     def info(self, name: str, now: float) -> ObjectInfo:
         mark = self.meta.marks.get("swift-etag", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from s3_sync.errors import BadDigest, InvalidRequest, NotFound
@@ -60,7 +60,8 @@ class MemoryUpload:
             pieces = [upload.parts[part.number] for part in parts]
             digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
             etag = f"{md5_hex(digests)}-{len(pieces)}"
-            self._bucket._keep(upload.key, b"".join(pieces), etag, upload.meta)
+            kept = self._bucket._keep(upload.key, b"".join(pieces), etag, upload.meta)
+            self._bucket._store.objects[upload.key] = replace(kept, parts=tuple(map(len, pieces)))
             del self._bucket._store.uploads[self.upload_id]
         return PutResult(etag)
 

@@ -6,7 +6,7 @@ import base64
 import re
 from typing import Protocol
 
-from s3_sync.errors import PreconditionFailed, UnexpectedAnswer
+from s3_sync.errors import NotSupported, PreconditionFailed, UnexpectedAnswer
 from s3_sync.http.pool import Response
 from s3_sync.model.objects import ByteRange, GetOptions
 
@@ -75,7 +75,8 @@ def content_range(what: str, headers: Named, length: int) -> tuple[tuple[int, in
 
 
 def get_headers(options: GetOptions) -> list[Header]:
-    """The headers of a GET with these options."""
+    """The headers of a GET with these options. Raises NotSupported for a part or a manifest."""
+    check_plain(options)
     headers: list[Header] = []
     if options.byte_range is not None:
         headers.append(("Range", options.byte_range.header))
@@ -84,6 +85,14 @@ def get_headers(options: GetOptions) -> list[Header]:
     if options.if_none_match is not None:
         headers.append(("If-None-Match", f'"{options.if_none_match}"'))
     return headers
+
+
+def check_plain(options: GetOptions) -> None:
+    """Raise NotSupported if a part is to be read, or a manifest."""
+    if options.part is not None:
+        raise NotSupported("the store does not tell the parts of its objects")
+    if options.stored:
+        raise NotSupported("the store has no large objects as Swift has them")
 
 
 def write_conditions(if_match: str | None, if_absent: bool = False) -> list[Header]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
+from itertools import count
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -74,13 +75,20 @@ class Output:
     @contextmanager
     def progress(self, total: int, what: str) -> Iterator[Callable[..., None]]:
         """Show how many of ``total`` are done, on a terminal only. Yields a function to call for each, with
-        another ``what``, if any."""
+        another ``what``, if any. ``total`` is an estimate: it grows where more are done."""
         shown = self.console.is_terminal and not self.as_json
         text = TextColumn("{task.completed}/{task.total} {task.description}", markup=False)
         columns = text, BarColumn(), ETA()
         with Progress(*columns, console=self.console, transient=True, disable=not shown) as progress:
             task = progress.add_task(printable(what), total=total)
-            yield lambda now=what: progress.update(task, advance=1, description=printable(now))
+            done = count(1)
+
+            def advance(now: str = what) -> None:
+                number = next(done)
+                most = max(total, number)
+                progress.update(task, completed=number, total=most, description=printable(now))
+
+            yield advance
 
     def flush(self) -> None:
         """Raises BrokenPipeError if the reader has closed the pipe."""

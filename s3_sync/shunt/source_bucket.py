@@ -93,7 +93,7 @@ class SourceBucket(DelegatingBucket):
 
 
 class _NoManifests:
-    """Of a store that has no large objects of Swift's."""
+    """The manifests of a store that has no large objects of Swift's."""
 
     def put(self, name: str, manifest: bytes) -> None:
         """Do nothing."""

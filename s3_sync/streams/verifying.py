@@ -11,17 +11,18 @@ from s3_sync.streams.reader import CHUNK, Body
 
 
 class ExactBody:
-    """A body of ``size`` bytes (at least one) with this MD5, if given.
+    """A body of ``size`` bytes (at least one) with this MD5, if given, or another digest.
 
     Raises BadDigest when the underlying body is shorter or longer, or has another digest; always instead of
     the read that would have returned the last byte.
     """
 
-    def __init__(self, body: Body, size: int, md5: str | None = None) -> None:
+    def __init__(self, body: Body, size: int, digest: str | None = None, algorithm: str = "md5") -> None:
         self.length: int | None = size
         self._size = size
         self._body = body
-        self._md5 = md5
+        self._expected = digest
+        self._algorithm = algorithm
         self._start()
 
     def read(self, size: int = -1) -> bytes:
@@ -47,13 +48,13 @@ class ExactBody:
 
     def _start(self) -> None:
         self._position = 0
-        self._digest = new_digest("md5") if self._md5 is not None else None
+        self._digest = new_digest(self._algorithm) if self._expected is not None else None
 
     def _check_end(self) -> None:
         if self._body.read(1):
             raise BadDigest(f"the body is longer than {self._size} bytes")
-        if self._digest is not None and self._digest.hexdigest() != self._md5:
-            raise BadDigest(f"the body hashes to {self._digest.hexdigest()}, not to {self._md5}")
+        if self._digest is not None and self._digest.hexdigest() != self._expected:
+            raise BadDigest(f"the body hashes to {self._digest.hexdigest()}, not to {self._expected}")
 
 
 def read_exactly(body: Body, size: int, md5: str | None = None) -> bytes:

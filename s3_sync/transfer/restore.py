@@ -37,8 +37,8 @@ class LocalWriter(Protocol):
 
     def put_object(
         self, container: str, name: str, body: Body, headers: Mapping[str, str], query: str = ""
-    ) -> None:
-        """Write the object, all or nothing.
+    ) -> str:
+        """Write the object, all or nothing. Returns its ETag, unquoted.
 
         Raises LocalChanged if an object, or something newer, exists; BadDigest if the bytes do not match the
         ``etag``; ObjectRefused; and what ``body`` raises.
@@ -123,7 +123,7 @@ def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) ->
         raise ObjectRefused("unverifiable", f"there is no digest that the bytes of {info.name} must hash to")
     else:
         checked = verified(info, manifest, body)
-        segment_size = _segment_size(info, limits)
+        segment_size = new_segment_size(info, limits)
         _write_slo(
             writer, job, lambda written: _write_new_segments(writer, job, checked, segment_size, written)
         )
@@ -223,7 +223,7 @@ def _write_new_segments(
     base = segment_base(info.name, version, info.size, segment_size)
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
-    for number, size in enumerate(_sizes(info.size, segment_size), start=1):
+    for number, size in enumerate(segment_sizes(info.size, segment_size), start=1):
         piece = Slice(body, size)
         name = segment_name(base, number)
         headers = {**job.timestamp, **expiry}
@@ -275,14 +275,15 @@ def _undo(writer: LocalWriter, job: RestoreJob, written: _Written) -> None:
             continue  # the next attempt overwrites it
 
 
-def _segment_size(info: ObjectInfo, limits: Limits) -> int:
+def new_segment_size(info: ObjectInfo, limits: Limits) -> int:
     """Return a segment size that keeps within the segment limit. Raises ObjectRefused."""
     if not limits.max_segments or info.size > limits.max_segments * limits.max_object:
         raise ObjectRefused("too_large", f"{info.name}: Swift cannot hold {info.size} bytes")
     return min(limits.max_object, max(limits.segment_size, -(-info.size // limits.max_segments)))
 
 
-def _sizes(total: int, segment_size: int) -> Iterator[int]:
+def segment_sizes(total: int, segment_size: int) -> Iterator[int]:
+    """Yield the sizes of segments that make up ``total`` bytes, of which all but the last have one size."""
     for first in range(0, total, segment_size):
         yield min(segment_size, total - first)
 

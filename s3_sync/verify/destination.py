@@ -61,7 +61,7 @@ class Destination:
     is_configured: bool = False
 
     def with_own_bucket(self) -> Destination:
-        """The same with a bucket that is created, for a mapping whose own one does not exist yet."""
+        """This destination with a bucket that is created, for a mapping whose own one does not exist yet."""
         return replace(self, mapping=replace(self.mapping, bucket=TEST_CONTAINER), creates_bucket=True)
 
     @property

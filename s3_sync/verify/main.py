@@ -31,7 +31,8 @@ from s3_sync.verify.session import Session
 #: an operator waits: a store that does not answer is tried twice, for so many seconds at most
 RETRIES = RetryPolicy(attempts=2, base=1.0)
 CONNECT_TIMEOUT, MAX_READ_TIMEOUT = 10.0, 30.0
-_CHECKS = len(ACCESS) + len(UPLOADS) + len(PROPERTIES)
+#: with that of the stored manifest; some mappings have more
+_CHECKS_OF_ACCESS = len(ACCESS) + len(UPLOADS) + 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,13 +95,14 @@ def _check_store(
 def _check(registry: Registry, destination: Destination, printer: Printer, with_properties: bool) -> Report:
     mapping = destination.mapping
     lock = only_run(mapping.credentials.store_id, mapping.bucket, destination.folder, destination.title)
-    with lock, _progress(printer.output, destination.title) as progress:
+    total = _CHECKS_OF_ACCESS + (len(PROPERTIES) if with_properties else 0)
+    with lock, _progress(printer.output, total, destination.title) as progress:
         return Session(registry, destination, progress, with_properties).run()
 
 
 @contextmanager
-def _progress(output: Output, title: str) -> Iterator[Progress]:
-    with output.progress(_CHECKS, title) as advance:
+def _progress(output: Output, total: int, title: str) -> Iterator[Progress]:
+    with output.progress(total, title) as advance:
         yield lambda check: advance(f"{title}: {check}")
 
 

@@ -48,6 +48,11 @@ class Report:
         return any(result.check == check and result.state == "failed" for result in self.results)
 
     @property
+    def has_passed(self) -> bool:
+        """Whether any check has succeeded."""
+        return any(result.state in ("ok", "note") for result in self.results)
+
+    @property
     def failures(self) -> list[str]:
         """The lines about what is wrong."""
         lines = [*self.problems]

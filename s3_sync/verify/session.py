@@ -125,9 +125,11 @@ class Session:
         if isinstance(error, RemoteUnavailable) and not error.status:
             self._runner.fail(_PUT, error)  # nobody answers: a PUT would wait as long
             return self._give_up(error)
+        refusal: Exception | None = None
         if error is not None and is_denied(error):
             self._runner.fail(_DELETE, error)
             failed = {"PUT", "DELETE"}  # what cannot be deleted is not written
+            refusal = error
         for check in ACCESS:
             if check.name in failed or failed & _DEPENDS_ON.get(check.name, set()):
                 failed.add(check.name)
@@ -138,8 +140,13 @@ class Session:
             if problem is None:
                 continue
             failed.add(check.name)
+            refusal = refusal or problem
             if check is _PUT and isinstance(problem, RemoteError) and is_fatal(problem):
                 return self._give_up(problem)
+        if isinstance(refusal, RemoteError) and not self.report.has_passed:
+            self._seek_remedy(
+                refusal
+            )  # Alibaba and Tencent refuse buckets in the path with codes of their own
         return not failed & {"PUT", "DELETE"}
 
     def _delete_nothing(self) -> RemoteError | None:
@@ -150,10 +157,13 @@ class Session:
         return None
 
     def _give_up(self, error: RemoteError) -> bool:
-        last = self.report.results[-1]
-        self.report.results[-1] = replace(last, needed=remedy(self._access, error))
+        self._seek_remedy(error)
         self.report.is_unusable = True
         return False
+
+    def _seek_remedy(self, error: RemoteError) -> None:
+        last = self.report.results[-1]
+        self.report.results[-1] = replace(last, needed=remedy(self._access, error))
 
     def _check_everything(self) -> None:
         tidy(self._probes.bucket(), ())

@@ -64,7 +64,7 @@ def object_path(cluster: SwiftCluster, node: int, container: str, name: str) -> 
 
 
 def container_path(cluster: SwiftCluster, node: int, container: str) -> str:
-    """The same for a node's container server."""
+    """Where a node's container server has a container: the request's path."""
     return _path(cluster, node, f"{cluster.account}/{container}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import tarfile
 import threading
 import time
@@ -13,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from faults.proxy import FaultProxy, answers
+from faults.proxy import Exchange, FaultProxy, answers
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.nodes import Nodes
+from servers.operations import operation
 from servers.pair import Pair, Store, new_pair
 from servers.process import wait_until
 from servers.raw_swift import RawSwift, Refused
 from servers.swift import SwiftCluster
 
 THOUSAND = 1000
+PROTECTED = "Access Denied because object protected by object lock."
 
 
 @pytest.fixture
@@ -83,35 +86,51 @@ def test_four_bad_objects_of_a_thousand_fail_alone_and_recover(
         pair.check_object(name)
 
 
+def deletes_nothing(exchange: Exchange) -> None:
+    """A DeleteObjects of locked keys: each has its error."""
+    exchange.read_body()
+    errors = b"".join(
+        b"<Error><Key>%s</Key><Code>AccessDenied</Code><Message>%s</Message></Error>"
+        % (key, PROTECTED.encode())
+        for key in re.findall(rb"<Key>([^<]*)</Key>", exchange.request.body)
+    )
+    body = b"<DeleteResult>%s</DeleteResult>" % errors
+    exchange.say(200, {"Content-Type": "application/xml"}, body)
+
+
 def test_locked_copy_is_on_record_and_harms_no_other_object(
     swift: SwiftCluster, store: Store, proxy: FaultProxy, new_daemon: NewDaemon
 ) -> None:
     pair = new_pair(swift, store.behind(proxy.endpoint))
     daemon = new_daemon(pair)
-    pair.put("locked", b"first")
-    pair.put("other", b"first")
+    for name in ("locked", "gone", "other"):
+        pair.put(name, b"first")
     assert daemon.once().returncode == 0
-    protected = answers(403, "AccessDenied", message="Access Denied because object protected by object lock.")
-    proxy.when(protected, method="PUT", key="locked")
+    proxy.when(answers(403, "AccessDenied", message=PROTECTED), method="PUT", key="locked")
+    proxy.when(deletes_nothing, where=lambda call: operation(call) == "DeleteObjects")
     pair.put("locked", b"second")
+    pair.delete("gone")
     pair.put("other", b"second")
     daemon.start()
-    wait_until(lambda: "locked" in daemon.unsettled(), 30, "the refusal on record")
-    assert daemon.unsettled()["locked"][:2] == ("retry", "object_locked")
+    wait_until(lambda: len(daemon.unsettled()) == 2, 30, "both refusals on record")
+    refused = {name: entry[:2] for name, entry in daemon.unsettled().items()}
+    assert refused == dict.fromkeys(("locked", "gone"), ("retry", "object_locked"))
     pair.check_object("other")
+    deletes = len(proxy.calls("POST"))
     asked = len(proxy.calls("PUT", "locked"))
     for number in range(3):
         pair.put(f"new{number}")
-    wait_until(lambda: len(pair.arrived()) == 5, 30, "the new ones")
+    wait_until(lambda: len(pair.arrived()) == 6, 30, "the new ones")
     assert len(proxy.calls("PUT", "locked")) == asked, "it is not sent again with each turn"
-    [(next_try,)] = daemon.journal_rows("SELECT next_try FROM unsettled WHERE name = 'locked'")
-    assert next_try > time.time() + 86000
+    assert len(proxy.calls("POST")) == deletes
+    for (next_try,) in daemon.journal_rows("SELECT next_try FROM unsettled"):
+        assert next_try > time.time() + 86000
     proxy.heal()
     label = f"{pair.swift.account}/{pair.container}"
     done = daemon.ctl("failed", label, "--reason", "object_locked", "--retry", "--json")
-    assert json.loads(done.stdout) == {"retried": 1}
-    wait_until(lambda: daemon.unsettled() == {}, 20, "the one that was locked")
-    pair.check_object("locked")
+    assert json.loads(done.stdout) == {"retried": 2}
+    wait_until(lambda: daemon.unsettled() == {}, 20, "those that were locked")
+    pair.check()
 
 
 def flip_a_bit(folder: Path) -> None:

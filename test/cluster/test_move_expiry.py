@@ -21,7 +21,7 @@ from servers.swift import SwiftCluster
 
 @pytest.fixture(scope="module")
 def swift(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
-    """Of this file alone: the updater visits every container there is."""
+    """A Swift of this file alone: the updater visits every container there is."""
     return start_server(SwiftCluster())
 
 

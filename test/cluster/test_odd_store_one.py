@@ -97,7 +97,7 @@ class Stage:
         }
 
     def end(self) -> None:
-        """Of the deviations."""
+        """End the deviations."""
         self.thaw.set()
         for cell in self.cells.values():
             cell.odd.turn_off()

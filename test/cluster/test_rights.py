@@ -20,7 +20,7 @@ MOVES = {"retain_local": False, "propagate_delete": False}
 
 @pytest.fixture
 def owner(swift: SwiftCluster, s3api: Store) -> Pair:
-    """Of the secret; its container is private and mapped nowhere."""
+    """The owner of the secret, whose container is private and mapped nowhere."""
     owner = new_pair(swift, s3api, account=f"AUTH_{uuid4().hex}")
     owner.put("seg1", SECRET)
     return owner

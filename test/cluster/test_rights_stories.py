@@ -49,7 +49,7 @@ ROUNDS = 2
 
 @pytest.fixture(scope="module")
 def cluster(start_server: Callable[[AnyServer], AnyServer]) -> Shunted:
-    """Of its own: sweeps walk through whole accounts."""
+    """A cluster of this file's own: sweeps walk through whole accounts."""
     found = start_server(Shunted())
     assert isinstance(found, Shunted)
     return found
@@ -105,8 +105,8 @@ Act = tuple[str, str, str, dict[str, Any]]
 
 
 def acts(rng: random.Random, again: bool) -> Iterator[Act]:
-    """The same for both worlds. ``again``: objects have been moved already; then segments stay as they are,
-    because archived large objects do not follow them."""
+    """What users do in either world. ``again``: objects have been moved already; then segments stay as they
+    are, because archived large objects do not follow them."""
     for role in ROLES:
         for name in ("seg1", "seg2") if not again else ():
             data = f"{role} {name} {rng.random()}".encode()
@@ -241,7 +241,7 @@ def is_as_in_swift(
 
 
 class Story:
-    """The same acts in both worlds. ``told``: those so far."""
+    """One story: equal acts in both worlds. ``told``: the acts so far."""
 
     def __init__(self, cluster: Shunted, seed: int) -> None:
         name = uuid4().hex[:8]

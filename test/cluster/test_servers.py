@@ -24,7 +24,7 @@ StartSwift = Callable[[SwiftCluster], SwiftCluster]
 
 @pytest.fixture(scope="module")
 def swift(start_server: StartSwift) -> SwiftCluster:
-    """Of this file alone: the updater and the sharder visit every container there is."""
+    """A Swift of this file alone: the updater and the sharder visit every container there is."""
     return start_server(SwiftCluster())
 
 

@@ -19,7 +19,7 @@ NAMES = [f"o{number:03}" for number in range(64)]
 
 @pytest.fixture(scope="module")
 def swift(start_server: Callable[[SwiftCluster], SwiftCluster]) -> SwiftCluster:
-    """Of this file alone: the sharder visits every container there is."""
+    """A Swift of this file alone: the sharder visits every container there is."""
     return start_server(SwiftCluster())
 
 
@@ -35,7 +35,7 @@ def nodes(swift: SwiftCluster, pair: Pair, tmp_path: Path) -> Iterator[Nodes]:
 
 
 class Changes:
-    """Of each kind one for each shard; `here` are the numbers of objects that nobody else touches."""
+    """Makes changes: one of each kind in each shard, of objects that were not changed before."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair

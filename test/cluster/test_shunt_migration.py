@@ -37,7 +37,7 @@ def new(request: pytest.FixtureRequest) -> New:
 
 
 def state_of(live: Live) -> str | None:
-    """Of the container, as its server has it."""
+    """The state of the container, as its server has it."""
     (path,) = live.cluster.container_dir(1, live.container, live.swift.account).glob("*.db")
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:

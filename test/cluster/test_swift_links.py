@@ -52,12 +52,12 @@ def name() -> str:
 
 @pytest.fixture
 def bucket(provider: SwiftProvider, name: str) -> Bucket:
-    """Of a mapping of one container, ``c``."""
+    """The bucket of a mapping of one container, ``c``."""
     return provider.bucket(name, KeyNamer.literal(""), WriteOptions(segments=SegmentNamer("c", name)))
 
 
 def of_account(provider: SwiftProvider, prefix: str, container: str) -> Bucket:
-    """Of a container in a mapping of the account."""
+    """The bucket of a container in a mapping of the account."""
     namer = SegmentNamer(container, prefix + container, prefix)
     return provider.bucket(prefix + container, KeyNamer.literal(""), WriteOptions(segments=namer))
 

@@ -11,7 +11,7 @@ from servers.swift import SwiftCluster
 
 
 def position_of(daemon: SyncDaemon, path: str) -> tuple[str, float | None]:
-    """Of an object's row, and until when."""
+    """The position of an object's row, and until when it holds."""
     [mapping] = json.loads(daemon.ctl("explain", path, "--json").stdout)["mappings"]
     [row] = mapping["rows"]
     return row["position"], row["until"]

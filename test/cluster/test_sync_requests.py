@@ -138,7 +138,7 @@ class TestStoreWithoutConditions:
         pair.check()
 
     def test_delete_costs_one_request_and_no_get(self, pair: Pair, daemon: SyncDaemon, costs: Costs) -> None:
-        """The same request deletes a stored manifest, too."""
+        """One request deletes the copy and its stored manifest."""
         for name in ("a", "b"):
             pair.put(name)
         run(daemon, costs, pair)

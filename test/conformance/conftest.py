@@ -58,5 +58,5 @@ def bucket(provider: Provider, namer: KeyNamer) -> Bucket:
 
 @pytest.fixture
 def keys(provider: Provider) -> Bucket:
-    """The same bucket with names that are the keys themselves."""
+    """The bucket of ``bucket``, with names that are the keys themselves."""
     return provider.bucket(BUCKET, KeyNamer.literal(""))

@@ -12,6 +12,7 @@ from conformance.quirks import Quirks
 from s3_sync.providers.checks.base import Finding
 
 _GOOGLE = Quirks(
+    tells_parts=False,
     refused_names=frozenset({"newline", "carriage return"}),
     lost_headers=frozenset({"expires"}),
     metadata_limit=8192,
@@ -58,6 +59,7 @@ _UNSAFE = (
     *("carriage return", "tab", "control", "delete", "noncharacter"),
 )
 _AZURE = Quirks(
+    tells_parts=False,
     refused_names=frozenset(_UNSAFE),
     opaque_etags=True,
     lists_uploads=False,
@@ -113,6 +115,7 @@ QUIRKS: dict[str, Quirks] = {
     "keystone-native": _NATIVE,
     "nodes-native": _NATIVE,
     "moto": Quirks(
+        tells_parts=False,
         refused_names=frozenset({"newline"}),
         checks_nothing=True,
         breaks_without_upload=True,
@@ -134,6 +137,7 @@ QUIRKS: dict[str, Quirks] = {
         },
     ),
     "rclone": Quirks(
+        tells_parts=False,
         # an object is a file, a slash separates directories
         refused_names=frozenset(
             {"double slash", "leading slash", "dot", "dots", "dot segments", "leading dot segment"}
@@ -191,6 +195,7 @@ QUIRKS: dict[str, Quirks] = {
     ),
     "google": _GOOGLE,
     "file": Quirks(
+        tells_parts=False,
         ignores_storage_classes=True,
         archives=False,
         expires=False,

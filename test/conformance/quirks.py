@@ -39,6 +39,8 @@ class Quirks:
     forgets_parts: bool = False
     #: the ETag of a multipart upload is no digest of anything
     opaque_parts: bool = False
+    #: gives one part of an object that was uploaded in parts
+    tells_parts: bool = True
     #: parts that are not the last one can be of any size
     small_parts: bool = False
     #: a part cannot be replaced

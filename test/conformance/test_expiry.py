@@ -29,6 +29,15 @@ def test_set_expiry_rule_returns_whether_it_changed_the_bucket(bucket: Bucket, t
     assert not bucket.set_expiry_rule(0)
 
 
+@pytest.mark.parametrize("target", EXPIRING, indirect=True)
+def test_rule_of_a_mapping_without_a_prefix_is_found_again(keys: Bucket) -> None:
+    """It is for all objects; some stores refuse an empty prefix, and others give one back."""
+    assert keys.set_expiry_rule(30)
+    assert not keys.set_expiry_rule(30)
+    assert keys.set_expiry_rule(0)
+    assert not keys.set_expiry_rule(0)
+
+
 @pytest.mark.parametrize("target", ["moto", "moto-sdk"], indirect=True)
 def test_set_expiry_rule_keeps_foreign_rules(moto: Any, provider: Provider) -> None:
     s3 = moto.client()

@@ -65,6 +65,26 @@ def test_completed_upload_replaces_the_object_with_all_parts(
 
 
 @in_parts
+def test_parts_are_read_one_by_one_where_the_store_tells_them(bucket: Bucket, target: Target) -> None:
+    pieces = [sample(PART), sample(PART + 1, 1), b"end"]
+    upload = bucket.create_upload("object", ObjectMeta())
+    etag = upload.complete(send(upload, pieces)).etag
+    if not target.quirks.tells_parts:
+        with pytest.raises(NotSupported):
+            bucket.get_object("object", GetOptions(part=2))
+        return
+    assert bucket.features.reads_parts
+    first = 0
+    for number, piece in enumerate(pieces, 1):
+        with bucket.get_object("object", GetOptions(part=number, if_match=etag)) as got:
+            assert (got.byte_range, got.info.size) == ((first, first + len(piece) - 1), 2 * PART + 4)
+            assert (got.info.etag, read_all(got.body)) == (etag, piece)
+        first += len(piece)
+    with pytest.raises(RemoteError):
+        bucket.get_object("object", GetOptions(part=4))
+
+
+@in_parts
 def test_swift_etag_mark_gives_the_md5_of_an_upload(bucket: Bucket) -> None:
     pieces = [sample(PART), b"end"]
     whole = md5(b"".join(pieces))

@@ -21,6 +21,7 @@ from demo import archive, elsewhere
 from demo.archive import Archive
 from demo.compare import Landed, compare, keys
 from demo.elsewhere import Elsewhere
+from demo.migrated import Migrated
 from demo.objects import DemoObject, folder, made_up, put_all
 from demo.progress import Counters
 from s3_sync.config.convert import convert_file
@@ -53,6 +54,7 @@ class Demo:
             cluster, directory / "archive", replace(target, bucket=archive.BUCKET), console
         )
         self.elsewhere = Elsewhere(cluster, other, directory / "elsewhere", console)
+        self.migrated = Migrated(cluster, other, directory / "migrated", console)
         mappings = [target.mapping(cluster.account, CONTAINER)]
         self.daemon = SyncDaemon(
             cluster, directory / "mirror", mappings, statsd_host="127.0.0.1", statsd_port=self.counters.port
@@ -192,7 +194,9 @@ def play(demo: Demo, objects: list[DemoObject]) -> bool:
     console.rule("4. Move away, and come back")
     right = demo.archive.play(objects) and right
     console.rule("5. Mirror to another Swift")
-    return demo.elsewhere.play() and right
+    right = demo.elsewhere.play() and right
+    console.rule("6. Move in while clients work")
+    return demo.migrated.play() and right
 
 
 def main() -> int:

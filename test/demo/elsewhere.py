@@ -1,4 +1,4 @@
-"""The last act: a container is mirrored to another Swift, large objects as large objects."""
+"""The fifth act: a container is mirrored to another Swift, large objects as large objects."""
 
 from __future__ import annotations
 

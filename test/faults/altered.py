@@ -174,6 +174,11 @@ def main() -> None:
     _run("sync")
 
 
+def migrator() -> None:
+    """`swift-s3-migrator`."""
+    _run("migrator")
+
+
 def ctl() -> None:
     """`swift-s3-ctl`."""
     _run("ctl")

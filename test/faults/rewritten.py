@@ -190,8 +190,8 @@ def lower(etag: str) -> str:
 
 
 def some_not_deleted(odd: str, why: str) -> Fault:
-    """Of DeleteObjects: keys with ``odd`` in them stay. ``why``: the code of their errors; or nothing is said
-    of them."""
+    """DeleteObjects leaves keys with ``odd`` in them. ``why``: the code of their errors; empty: the answer
+    does not name them."""
     entry = re.compile(rb"<Object>\s*<Key>([^<]*)</Key>.*?</Object>", re.DOTALL)
 
     def fault(exchange: Exchange) -> None:

@@ -8,6 +8,7 @@ from mutants.cursors import CURSORS
 from mutants.gcs import GCS
 from mutants.live import LIVE
 from mutants.logins import LOGINS
+from mutants.migrations import MIGRATIONS
 from mutants.mutant import Mutant
 from mutants.rights import RIGHTS
 from mutants.shards import SHARDS
@@ -23,6 +24,7 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
+    *MIGRATIONS,
     *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",

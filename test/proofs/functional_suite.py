@@ -95,7 +95,7 @@ class Suite:
 
 
 def read(report: Path) -> Results:
-    """Of pytest's report, by the ids that pytest takes. What has failed on its way up or down has failed."""
+    """Outcomes in a report of pytest, by its ids. A failed setup or teardown fails its test."""
     results: dict[str, Outcome] = {}
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         module, _, group = (case.get("classname") or "").rpartition(".")

@@ -98,7 +98,7 @@ class NodeView:
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
     def recon(self, node: int) -> list[dict[str, Any]]:
-        """Of each mapping and process, as the running daemon tells it."""
+        """The state of each mapping in each process, as the running daemon tells it."""
         files = self.daemons[node].status_dir.glob("*.recon")
         return [each for file in files for each in json.loads(file.read_text())["mappings"]]
 
@@ -290,7 +290,7 @@ def _untrue_metrics(site: NodeView) -> Iterator[str]:
 
 
 def _sent_twice(site: NodeView, say: Callable[[str], None]) -> Iterator[str]:
-    """Of each version of each object the store took one copy."""
+    """The store took one copy of each version of each object."""
     senders: dict[tuple[str, str | None], list[int]] = {}
     for node, proxy in site.proxies.items():
         for call in proxy.calls("PUT"):

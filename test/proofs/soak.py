@@ -36,7 +36,7 @@ MEMORY_MB, DESCRIPTORS = 6.0, 8
 
 @dataclass
 class Counted:
-    """Of the proxy's process."""
+    """What the proxy's process has in use, at each look."""
 
     memory: list[float] = field(default_factory=list)  # MB, resident
     descriptors: list[int] = field(default_factory=list)

@@ -60,7 +60,7 @@ class Earlier:
         )
 
     def copy_large(self, name: str, segments: list[SegmentFile]) -> None:
-        """Of an SLO each segment becomes a part, and the manifest goes beside it."""
+        """Copy an SLO: each segment becomes a part, and the manifest goes beside it."""
         s3, place = self.pair.s3, {"Bucket": self.pair.bucket, "Key": self.prefix + name}
         headers = self.pair.swift.request("HEAD", self.pair.container, name).headers
         metadata = {**self._metadata(headers, as_text_or_words), "x-static-large-object": "True"}

@@ -212,7 +212,7 @@ class _Handler(QuietHandler):
         return self._send_json(200, {"access": access})
 
     def _date(self, seconds: float) -> str:
-        """Of a clock that is years away from this machine's."""
+        """A date of a clock that is years away from this machine's."""
         minutes, rest = divmod(int(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"2001-02-{3 + hours // 24:02}T{hours % 24:02}:{minutes:02}:{rest:02}Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,9 +12,10 @@ from servers.daemon import SyncDaemon
 from servers.pair import Store
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
-from servers.swift_spec import TESTER2
+from servers.swift_spec import ADMIN, TESTER2
 
 PROGRAM = "s3_sync.launch:migrator"
+ALTERED = "faults.altered:migrator"
 
 
 class Migrator(SyncDaemon):
@@ -47,8 +49,11 @@ class Migrator(SyncDaemon):
 
     def alter(self, **alterations: Any) -> None:
         super().alter(**alterations)
-        if not alterations:
-            self.program = PROGRAM
+        self.program = ALTERED if alterations else PROGRAM
+
+    def run(self, *command: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """One of its commands, such as `--status`, with the configuration as it was written last."""
+        return self._run("command", [self.program, "--config", str(self.config), *command], seconds)
 
     def statuses(self) -> list[dict[str, Any]]:
         """The status file; empty while there is none."""
@@ -89,6 +94,10 @@ class S3Migration(Migration):
         self.s3 = store.client()
         self.s3.create_bucket(Bucket=self.bucket)
 
+    def through(self, endpoint: str) -> dict[str, Any]:
+        """The migration of a node that reaches the source there."""
+        return {**self.entry, "aws_endpoint": endpoint}
+
     def put(self, name: str, body: bytes = b"x", **options: Any) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=name, Body=body, **options)
 
@@ -109,3 +118,30 @@ class SwiftMigration(Migration):
         }
         super().__init__(cluster, entry, **options)
         self.source.put_container(self.bucket)
+
+
+class WholeAccount:
+    """Two accounts of their own, and the migration of all containers of one into the other. Both sides are
+    seen with the rights of the accounts' owners."""
+
+    def __init__(self, cluster: SwiftCluster, through: str = "", **options: Any) -> None:
+        number = uuid4().hex[:16]
+        self.source = RawSwift(cluster, ADMIN.name, f"AUTH_source-{number}")
+        self.swift = RawSwift(cluster, ADMIN.name, f"AUTH_here-{number}")
+        self.entry = {
+            "account": self.swift.account,
+            "aws_bucket": "/*",
+            "protocol": "swift",
+            "aws_endpoint": f"{through or cluster.s3_endpoint}/auth/v1.0",
+            "aws_identity": ADMIN.name,
+            "aws_secret": ADMIN.key,
+            "remote_account": self.source.account,
+            **options,
+        }
+
+    def head(self, side: RawSwift, container: str = "") -> dict[str, str]:
+        """The headers of a container, or of the account, that clients have set."""
+        found = side.request("HEAD", container).headers
+        wanted = ("x-container-meta-", "x-container-read", "x-container-write", "x-versions-location")
+        wanted += ("x-history-location", "x-account-meta-", "x-account-access-control")
+        return {name: value for name, value in found.items() if name.startswith(wanted)}

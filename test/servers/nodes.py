@@ -42,7 +42,7 @@ class Nodes:
 
     def daemon(self, node: int) -> SyncDaemon:
         if node not in self._daemons:
-            mapping = {**self.pair.mapping, "aws_endpoint": self.proxy(node).endpoint}
+            mapping = self.pair.mapping_through(self.proxy(node).endpoint)
             daemon = SyncDaemon(
                 self.cluster, self._directory / f"node{node}", [mapping], node=node, **self._settings
             )
@@ -52,7 +52,7 @@ class Nodes:
 
     def proxy(self, node: int) -> FaultProxy:
         if node not in self._proxies:
-            proxy = FaultProxy.before(self.pair.store.endpoint)
+            proxy = FaultProxy.before(self.pair.endpoint)
             self._proxies[node] = self._stack.enter_context(proxy)
         return self._proxies[node]
 
@@ -82,7 +82,7 @@ class Nodes:
         return asked
 
     def once_together(self, *nodes: int) -> Counter[str]:
-        """The same at the same time."""
+        """`--once` on these nodes at the same time; what they asked of the store, all together."""
         daemons = [self.daemon(node) for node in nodes]
         before = [len(self.proxy(node).calls()) for node in nodes]
         with ThreadPoolExecutor(len(nodes)) as pool:
@@ -95,7 +95,7 @@ class Nodes:
         return Counter(operation(call) for call in self.proxy(node).calls(since=since))
 
     def asked_of_all(self, since: Mapping[int, int]) -> Counter[str]:
-        """The same of several nodes together; `since`: node -> what to leave out."""
+        """S3's operations that these nodes' daemons asked for; `since`: node -> what to leave out."""
         return sum((self.asked(node, start) for node, start in since.items()), Counter[str]())
 
     def stored(self, node: int) -> list[str]:

@@ -12,8 +12,8 @@ from servers.pair import Pair
 
 
 class Sharding:
-    """Of a pair's container, which must have fifty objects. Each pass of `sharder` moves the rows of one
-    shard, thirty or so; the first one also makes the fresh database and the shards."""
+    """The sharding of a pair's container, which must have fifty objects. Each pass of `sharder` moves the
+    rows of one shard, thirty or so; the first one also makes the fresh database and the shards."""
 
     def __init__(self, pair: Pair, nodes: Iterable[int] = (1,)) -> None:
         self.pair = pair

@@ -89,7 +89,7 @@ class Shunted(SwiftCluster):
 
     @property
     def content(self) -> dict[str, Any]:
-        """Of the configuration file, as long as nobody has put another one there."""
+        """What the configuration file has, as long as nobody has put another one there."""
         return {
             "containers": self._mappings,
             "migrations": self._migrations,

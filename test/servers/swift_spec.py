@@ -88,7 +88,7 @@ class ClusterSpec:
 
     @property
     def part_power(self) -> int:
-        """Of every ring. Few partitions: rebalancing is the slow part of building a ring."""
+        """The part power of every ring. Few partitions: rebalancing is the slow part of building a ring."""
         return 2 if self.nodes == 1 else 6
 
     @property

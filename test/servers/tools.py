@@ -82,7 +82,7 @@ def run(
 
 
 def main(what: str, fetch: Callable[[], None]) -> None:
-    """Of a module that installs a program."""
+    """The main function of a module that installs a program; exits with one line where there is none."""
     try:
         fetch()
     except Unavailable as error:

@@ -80,7 +80,7 @@ class Soak:
             swift.delete(name)
 
     def turns(self) -> None:
-        """Of every daemon whose time has come."""
+        """Take a step of every daemon whose time has come."""
         now = self.world.swift.clock.now()
         for number, node in enumerate(self.world.nodes):
             if now >= self.due[number]:

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from s3_sync.admin.verification_state import Seen, VerificationState
 from s3_sync.cluster.client import has_encryption, internal_client
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.load import load, load_shunt_settings
@@ -28,6 +27,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.state.checkpoint import Checkpoint, StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal import RETRY, Journal, Settlement
+from s3_sync.state.verification_state import Seen, VerificationState
 from s3_sync.streams.small_files import MAX_FILE_BYTES
 from unit.cluster.test_client import CONF
 from unit.config.written import MAPPING as WRITTEN
@@ -64,7 +64,7 @@ def usual(directory: Path, name: str) -> bytes:
         return place(directory, name).read_bytes()
     if name == "recon":
         content = {"updated": 1.0, "mappings": [{"account": ACCOUNT, "container": CONTAINER, "troubled": 0}]}
-        recon.write(str(directory), 0, content)
+        recon.write(str(directory), "swift-s3-sync", 0, content)
         return (directory / "swift-s3-sync-0.recon").read_bytes()
     if name == "config":
         return json.dumps({"devices": "/srv", "containers": [WRITTEN]}).encode()
@@ -98,7 +98,7 @@ def read(directory: Path, name: str) -> None:
             reset = controls.reset(MAPPING)
             assert controls.resets(MAPPING)[-1] == reset
     elif name == "recon":
-        assert all(isinstance(each, dict) for each in recon.read(str(directory)).values())
+        assert all(isinstance(each, dict) for each in recon.read(str(directory), "swift-s3-sync").values())
     elif name == "config":
         with contextlib.suppress(ConfigError):
             load(path)
@@ -147,7 +147,7 @@ FILES = ("status", "pause", "reset", "recon", "config", "secret", "pipeline")
 
 
 def changed(value: Any) -> Iterator[Any]:
-    """The same document with something else at each of its places."""
+    """The document with something else at each of its places."""
     if isinstance(value, dict):
         yield from ({**value, key: odd} for key in value for odd in ODD)
         yield from ({**value, key: inner} for key in value for inner in changed(value[key]))

@@ -1,4 +1,4 @@
-"""Tables of the pages beside the reference: shunt.md and CONTRIBUTING hold what the code has."""
+"""Tables and numbers of shunt.md, design.md and CONTRIBUTING are those of the code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mutants.rules import MUTANTS
 from proofs.functional import EXPLAINED, explained
+from s3_sync.providers.base import Bucket
 from s3_sync.shunt.options import Options
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +40,11 @@ def test_rule_of_every_mutant_is_in_contributing_and_in_the_code() -> None:
         tests = ", ".join(f"`{test.removeprefix('test/')}`" for test in mutant.test.split())
         assert f"| {mutant.rule} | {tests} |" in text, mutant.rule
         assert (ROOT / "s3_sync" / mutant.file).read_text().count(mutant.old) == 1, mutant.rule
+
+
+def test_size_of_bucket_is_the_one_that_design_explains() -> None:
+    members = [member for name, member in vars(Bucket).items() if not name.startswith("_")]
+    methods = sum(callable(member) for member in members)
+    properties = sum(isinstance(member, property) for member in members)
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert f"`Bucket` has {methods} methods and {properties} properties" in page

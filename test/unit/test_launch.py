@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 #: the program, which says when it has begun and goes on when its input ends
 STARTING = """
 import sys
@@ -34,6 +36,32 @@ with launch._without_collections():
     print(gc.isenabled(), gc.get_freeze_count())
 print(gc.isenabled(), gc.get_freeze_count() > 10_000)
 """
+
+
+#: packages that only some mappings need; ``google`` and ``azure`` alone may be there for others' sake
+SDKS = (
+    "awscrt",
+    "azure.core",
+    "azure.identity",
+    "boto3",
+    "botocore",
+    "google.auth",
+    "keystoneauth1",
+    "requests",
+)
+LOADED = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print(*sorted(set(sys.argv[2:]) & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("module", ["sync.main", "admin.main", "verify.main", "shunt.middleware"])
+def test_import_of_a_program_loads_no_sdk(module: str) -> None:
+    """An SDK is loaded when the first account that needs it is used."""
+    command = [sys.executable, "-c", LOADED, f"s3_sync.{module}", *SDKS]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
 
 
 def test_garbage_collection_leaves_imported_modules_alone() -> None:

@@ -10,8 +10,8 @@ from s3_sync.admin import exit_codes as codes
 from s3_sync.admin.comparison import Depth
 from s3_sync.admin.node import NodeView
 from s3_sync.admin.verification import Summary, Verification
-from s3_sync.admin.verification_state import VerificationState
 from s3_sync.runtime.output import Output
+from s3_sync.state.verification_state import VerificationState
 
 NAME = "verify-data"
 HELP = "compare Swift with the store, and print the differences"

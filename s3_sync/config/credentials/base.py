@@ -183,7 +183,7 @@ class Credentials(FileModel):
         return {}
 
     def with_properties(self, changes: Mapping[str, object]) -> Credentials:
-        """The same credentials with other values of some ``properties``."""
+        """These credentials with other values of some ``properties``."""
         return self
 
     def lines(self, changes: Mapping[str, object]) -> Mapping[str, Any]:

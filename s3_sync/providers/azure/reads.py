@@ -31,7 +31,7 @@ class Reader:
         return self.headers_of(name, key)[0]
 
     def headers_of(self, name: str, key: str) -> tuple[ObjectInfo, Headers]:
-        """The same, and the headers that it was made of."""
+        """An object, as by ``head``, and the headers that say so. Raises NotFound."""
         path = f"/{self._container}/{key}"
         what = f"HEAD {path}"
         with self._transport.request("HEAD", path) as response:

@@ -99,7 +99,7 @@ class Site:
 
     @staticmethod
     def sidecar(path: Path) -> Path:
-        """Of the object's path; never the name of a directory."""
+        """Where the sidecar of the object at ``path`` is; never the name of a directory."""
         return (METADATA, *path[:-1], path[-1] + SHADOW)
 
     def find(self, key: str) -> Found | None:

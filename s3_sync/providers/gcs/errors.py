@@ -97,9 +97,9 @@ def _read(response: Response) -> tuple[str, str]:
     """Reason and message of an error document; two empty strings for anything else."""
     try:
         error = parse_json(first_bytes(response, _MAX_ERROR))["error"]
-        message = " ".join(str(error["message"]).split())
+        message = " ".join(str(error.get("message") or "").split())
         details = error.get("errors") or [{}]
-        return str(details[0].get("reason", "")), message
+        return str(details[0].get("reason") or ""), message
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return "", ""
 

@@ -58,7 +58,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Of bytes that were sent. ``md5``: in hex; ``crc32c``: four bytes."""
+    """The digests of bytes that were sent. ``md5``: in hex; ``crc32c``: four bytes."""
 
     md5: str
     crc32c: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -60,6 +61,8 @@ from s3_sync.providers.s3.transport.sigv4 import Header
 from s3_sync.providers.store_limits import Limits
 from s3_sync.streams.reader import Body
 
+log = logging.getLogger("s3-sync")
+
 _WHOLE = GetOptions()
 #: error code for a key that did not exist
 _MISSING = "NoSuchKey"
@@ -90,6 +93,7 @@ class S3Bucket:
             bulk_delete=dialect.max_deletes // 2,  # each name has two keys: its own and its manifest's
             keeps_underscores=dialect.keeps_underscores,
             archive_classes=frozenset(dialect.archive_classes),
+            reads_parts=dialect.multipart and dialect.multipart_etag_is_md5s,
         )
         self._account = account
         self._transport = transport
@@ -142,6 +146,10 @@ class S3Bucket:
         finally:
             with suppress(ObjectLocked):  # 2 bytes under a key that no object has, until the lock ends
                 self._writer.delete(key)
+        held = {"If-None-Match": absent, "If-Match": match}
+        log.info(
+            "%s: conditions of writes that hold: %s", self.name, ", ".join(filter(held.get, held)) or "none"
+        )
         return replace(self._features, put_if_absent=absent, put_if_match=match)
 
     # Objects

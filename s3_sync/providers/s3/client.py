@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
 import ssl
@@ -36,6 +37,8 @@ from s3_sync.providers.s3.response_checks import register_checks
 from s3_sync.providers.s3.response_limit import BoundedSession
 from s3_sync.providers.s3.transport.sigv4 import Header, Keys
 from s3_sync.streams.hashing import new_digest
+
+log = logging.getLogger("s3-sync")
 
 _Value = TypeVar("_Value")
 
@@ -186,7 +189,12 @@ class Account:
         return bucket in self._opaque_etags or not self.dialect.etag_is_md5
 
     def mark_opaque_etags(self, bucket: str) -> None:
-        self._opaque_etags.add(bucket)
+        """Remember that an ETag in this bucket was no MD5; logged once."""
+        if not self.has_opaque_etags(bucket):
+            self._opaque_etags.add(bucket)  # before another thread can run
+            log.info(
+                "%s: ETags are not the MD5s of objects: comparing with the MD5s in their metadata", bucket
+            )
 
     def probe_opaque_etags(self, bucket: str, probe: Callable[[], bool]) -> bool:
         """As ``has_opaque_etags``, after an ETag that looked like an MD5 was a wrong one: calls ``probe`` at
@@ -198,7 +206,7 @@ class Account:
             ):
                 self._probe_etags_at[bucket] = time.monotonic() + ETAG_PROBE_INTERVAL
                 if probe():
-                    self._opaque_etags.add(bucket)
+                    self.mark_opaque_etags(bucket)
             return self.has_opaque_etags(bucket)
 
     def cached(self, key: str, probe: Callable[[], _Value]) -> _Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from s3_sync.errors import (
@@ -12,9 +13,11 @@ from s3_sync.errors import (
     PreconditionFailed,
     UnexpectedAnswer,
 )
+from s3_sync.largeobject.manifest import parts_of
 from s3_sync.model.objects import ByteRange, GetOptions
 from s3_sync.providers.object_headers import (
     Extent,
+    check_plain,
     content_length,
     content_range,
     get_headers,
@@ -50,7 +53,7 @@ class Reader:
 
     def get(self, name: str, key: str, options: GetOptions, *, dated: bool = True) -> OpenObject:
         """Open an object. ``name``: its name in the result. ``dated``: require the time of writing."""
-        request = ObjectRequest("GET", self._bucket, key, tuple(get_headers(options)))
+        request = self._request(key, options)
         response = self._transport.fetch(request)
         try:
             self._check(request, response, dated)
@@ -59,11 +62,17 @@ class Reader:
             response.stream.close()
             raise
         info = object_info(name, response.headers, size, self._account.dialect)
-        same_version = GetOptions(options.byte_range, info.etag)
-        again = ObjectRequest("GET", self._bucket, key, tuple(get_headers(same_version)))
+        same_version = GetOptions(options.byte_range, info.etag, part=options.part)
+        again = self._request(key, same_version)
         reopen = partial(self._reopen, again, same_version, extent, dated)
         body = OpenBody(request.what, _bounded(response, length), length, reopen, translated)
         return OpenObject(info, byte_range, body)
+
+    def _request(self, key: str, options: GetOptions) -> ObjectRequest:
+        if options.stored or not self._account.dialect.multipart_etag_is_md5s:
+            check_plain(options)
+        headers = tuple(get_headers(replace(options, part=None)))
+        return ObjectRequest("GET", self._bucket, key, headers, options.part)
 
     def _reopen(self, request: ObjectRequest, options: GetOptions, extent: Extent, dated: bool) -> Stream:
         response = self._transport.fetch(request)
@@ -99,10 +108,15 @@ class Reader:
     def _extent(
         self, request: ObjectRequest, response: ObjectResponse, requested: ByteRange | None
     ) -> Extent:
-        """The extent of the body. Raises UnexpectedAnswer if it is not the requested range."""
+        """The extent of the body. Raises UnexpectedAnswer if it is not the requested range, NotSupported if
+        all was sent instead of one part."""
         headers = response.headers
         length = self._length(request, headers)
         sent, size = content_range(request.what, headers, length)
+        if request.part is not None:
+            if sent is None and (request.part > 1 or parts_of(unquoted(headers["etag"])) > 1):
+                raise NotSupported(f"{request.what}: the store sends all parts instead of one")
+            return length, sent or (0, size - 1), size
         if sent == (0, size - 1) and requested is None:
             sent = None
         right = sent is None

@@ -25,6 +25,8 @@ WRITTEN = f"{USER_PREFIX}swift-timestamp"
 _ONGOING = re.compile(r'ongoing-request="?(true|false)')
 _EXPIRY = re.compile(r'expiry-date="?([^"]+)')
 _SSE = "x-amz-server-side-encryption"
+#: of an object that a key of the customer's encrypts
+_CUSTOMER_KEY = f"{_SSE}-customer-algorithm"
 #: Cloud Storage, "HTTP headers for the XML API": base64 digests of what is stored, of objects in parts no MD5
 _GOOGLE_HASH = "x-goog-hash"
 _SSE_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
@@ -99,6 +101,9 @@ def object_info(name: str, headers: Mapping[str, str], size: int, dialect: Diale
         archived=is_archived(headers, dialect),
         retrieving=is_being_retrieved(headers),
         retrieved_until=retrieved_until(headers),
+        opaque_etag=(
+            not dialect.multipart_etag_is_md5s or is_encrypted_with_kms(headers) or _CUSTOMER_KEY in headers
+        ),
     )
 
 
@@ -135,7 +140,7 @@ def etag_is_md5(headers: Mapping[str, str]) -> bool:
     it is not, though it looks like one."""
     return (
         not is_encrypted_with_kms(headers)
-        and f"{_SSE}-customer-algorithm" not in headers
+        and _CUSTOMER_KEY not in headers
         and is_md5(unquoted(headers.get("etag", "")))
     )
 

@@ -114,7 +114,7 @@ class Lister:
                 return self._try_version_1(parameters, start, error)
             if "KeyCount" in result or not (result["Contents"] or result["CommonPrefixes"]):
                 return result
-            self._store.version_2 = False  # an old store, which treated the request as ListObjects
+            self._use_version_1("the response is one of ListObjects")  # as an old store sends it
         marker = token or start
         return self._call("list_objects", parameters | ({"Marker": marker} if marker else {}))
 
@@ -124,9 +124,12 @@ class Lister:
             result = self._call("list_objects", parameters | ({"Marker": start} if start else {}))
         except RemoteError:
             raise error from None
-        self._store.version_2 = False
-        log.info("%s: ListObjectsV2 is not supported, using ListObjects: %s", self._bucket, error)
+        self._use_version_1(str(error))
         return result
+
+    def _use_version_1(self, why: str) -> None:
+        self._store.version_2 = False
+        log.info("%s: ListObjectsV2 is not supported, using ListObjects: %s", self._bucket, why)
 
     def _call(self, operation: str, parameters: dict[str, Any]) -> Any:
         try:

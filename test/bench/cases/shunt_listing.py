@@ -46,7 +46,7 @@ def run(stage: Stage) -> Result:
 
 
 def _measure(stage: Stage, scene: Scene, there: list[str]) -> list[float]:
-    """Of the local listing, the bucket's, the same with its pages read, and the merged one."""
+    """Seconds of the local listing, the bucket's, the bucket's with its pages read, and the merged one."""
     archive = scene.archive
     starts = ["", *(archive.prefix + name for name in there[PAGE - 1 : -1 : PAGE])]
     signed = [scene.signed("list_objects_v2", Prefix=archive.prefix, StartAfter=start) for start in starts]

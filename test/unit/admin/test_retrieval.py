@@ -6,6 +6,7 @@ import io
 import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -62,7 +63,7 @@ class World:
         for name in names:
             bucket.put_object(name, BytesBody(b"x" * size), PutOptions(size, ObjectMeta()))
 
-    def run(self, *arguments: str, as_json: bool = False) -> int:
+    def run(self, *arguments: str, as_json: bool = False, console: Console | None = None) -> int:
         parser = ArgumentParser()
         restore.arguments(parser)
         options = parser.parse_args(["AUTH_a/c", *arguments])
@@ -74,7 +75,9 @@ class World:
             shares=lambda whole, names: [self.of(name) for name in sorted(names)],
             client=SimpleNamespace(real=SimpleNamespace(containers=lambda account: ["c", "d"])),
         )
-        return restore.run(node, options, Output(as_json, self.file))
+        output = Output(as_json, self.file)
+        output.console = console or output.console
+        return restore.run(node, options, output)
 
     def of(self, container: str) -> Mapping:
         return replace(self.mapping, container=container, namer=KeyNamer.hashed("AUTH_a", container))
@@ -219,6 +222,32 @@ class TestConfirmation:
         assert world.run() == (codes.FINE if number else codes.FAILED)
         assert len(world.requests) == number
 
+    @pytest.mark.parametrize("has_terminal", [True, False])
+    def test_plan_and_charge_are_told_before_it_is_refused(
+        self,
+        world: World,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        has_terminal: bool,
+    ) -> None:
+        told: list[str] = []
+
+        class Input(io.StringIO):
+            def isatty(self) -> bool:
+                told.append(world.told)
+                return has_terminal
+
+        monkeypatch.setattr(confirmation.sys, "stdin", Input("no\n"))
+        with nullcontext() if has_terminal else pytest.raises(UsageError):
+            world.run()
+        [before] = told
+        assert "3 objects of AUTH_a/c (30 B) are in GLACIER." in before
+        assert "1 objects of AUTH_a/c (2.0 KiB) are in DEEP_ARCHIVE." in before
+        assert "with the tier Standard, and charges for it" in before
+        question = "Request that of the store? [yes/no] "
+        assert capsys.readouterr().err == (question if has_terminal else "")
+        assert world.told[len(before) :] == ("Nothing was requested.\n" if has_terminal else "")
+
 
 @pytest.mark.parametrize(
     "arguments",
@@ -229,12 +258,13 @@ def test_wrong_arguments(world: World, arguments: Sequence[str]) -> None:
         world.run(*arguments)
 
 
-def test_progress_is_shown_in_a_terminal_only() -> None:
-    output, piped = Output(), Output(file=io.StringIO())
-    output.console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
-    for each in (output, piped):
-        with each.progress(2, "objects requested") as advance:
-            advance()
-            advance()
-    assert "2/2 objects requested" in output.console.file.getvalue()
-    assert piped.console.file.getvalue() == ""
+@pytest.mark.parametrize(
+    ("terminal", "as_json", "shown"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_command_shows_its_progress_in_a_terminal_only(
+    world: World, terminal: bool, as_json: bool, shown: bool
+) -> None:
+    console = Console(file=world.file, force_terminal=terminal, width=100, color_system=None, soft_wrap=True)
+    assert world.run("--yes", as_json=as_json, console=console) == codes.FINE
+    assert ("4/4 objects requested" in world.told) == shown
+    assert ("\x1b" in world.told) == shown

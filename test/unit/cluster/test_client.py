@@ -162,12 +162,14 @@ class Pages:
     def __init__(self, *answers: int | list[str]) -> None:
         self._answers = list(answers)
 
-    def make_request(self, method: str, path: str, headers: dict[str, str], statuses: object) -> Any:
+    def make_request(
+        self, method: str, path: str, headers: dict[str, str], statuses: object, body: object = None
+    ) -> Any:
         answer = self._answers.pop(0)
         status = answer if isinstance(answer, int) else 200
         entries = [] if isinstance(answer, int) else [{**ENTRY, "name": name} for name in answer]
-        body = b"" if isinstance(answer, int) else json.dumps(entries).encode()
-        return SimpleNamespace(status_int=status, headers={}, app_iter=iter([body]))
+        text = b"" if isinstance(answer, int) else json.dumps(entries).encode()
+        return SimpleNamespace(status_int=status, headers={}, app_iter=iter([text]))
 
 
 def listed(*answers: int | list[str], reserved: bool) -> list[str]:

@@ -124,6 +124,30 @@ def test_check_config_mapping_without_keys_names_the_sdk_lookup(check: Any) -> N
     assert "AWS, region eu-west-1" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"store": "minio"}, "minio, as configured"),
+        ({"store": "minio", "dialect": {"max_parts": 5000}}, "minio, as configured; max_parts=5000"),
+        (
+            {"dialect": {"region": "eu-1", "encrypts": True, "max_parts": 9}},
+            "not known, careful values apply; encrypts=true, max_parts=9, region=eu-1",
+        ),
+        (
+            {"aws_endpoint": "https://s3.eu-central-003.backblazeb2.com", "dialect": {"max_parts": 9}},
+            "backblaze, by its endpoint; max_parts=9",
+        ),
+    ],
+    ids=["store", "store-and-value", "values", "endpoint-and-value"],
+)
+def test_check_config_shows_the_store_and_the_values_that_override_its_own(
+    check: Any, given: dict[str, Any], shown: str
+) -> None:
+    code, text = check(MAPPING | {"aws_endpoint": "https://s3.example.org"} | given)
+    assert code == 0
+    assert f"store {shown} credentials " in " ".join(text.split())
+
+
 def test_check_config_escapes_control_characters(check: Any) -> None:
     _, text = check(MAPPING | {"exclude_pattern": "\x1b\\[31m\x9b"}, **{"\x1b[2J": 1})
     assert "\x1b" not in text

@@ -115,3 +115,12 @@ def test_progress_on_a_terminal_shows_what_is_done_now_without_control_character
     with Output(file=shown).progress(1, "silent") as advance:
         advance()
     assert "silent" not in shown.getvalue()
+
+
+def test_progress_of_more_than_was_expected_has_a_larger_total() -> None:
+    output, shown = Output(), io.StringIO()
+    output.console = Console(file=shown, force_terminal=True, width=100, color_system=None)
+    with output.progress(1, "objects") as advance:
+        for _ in range(3):
+            advance()
+    assert "3/3 objects" in shown.getvalue()

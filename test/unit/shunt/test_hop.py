@@ -32,7 +32,7 @@ MAPPING = {
 
 
 def status_of(directory: Path, headers: dict[str, str], provider: Provider, **mapping: Any) -> int:
-    """Of a GET for an object that only the store has."""
+    """The status of a GET for an object that only the store has."""
     provider.create_bucket("b")
     stored = provider.bucket("b", KeyNamer.literal(""))
     for key in ("o", "c/o", "AUTH_a/c/o"):

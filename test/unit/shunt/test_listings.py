@@ -103,7 +103,7 @@ class TestRecords:
 
 
 class TestFormats:
-    """The same as Swift alone writes, on whichever side of the shunt its filter stands."""
+    """Listings have the formats that Swift alone writes, on whichever side of the shunt its filter stands."""
 
     @pytest.fixture(params=["left", "right"])
     def shunt(self, request: pytest.FixtureRequest) -> Any:

@@ -169,7 +169,7 @@ class TestRangesAndWindows:
         assert journal.next_range(M, "db") is None
 
     def test_a_shorter_range_never_hides_a_longer_one(self, journal: Journal) -> None:
-        """The same rows may be read again in other batches, after a crash or with another limit."""
+        """Rows may be read again in other batches, after a crash or with another limit."""
         long, short = DueRange("db", PRIMARY, 1, 50, 100.0), DueRange("db", PRIMARY, 1, 5, 90.0)
         journal.settle(M, Settlement(later=[long]), 0.0)
         journal.settle(M, Settlement(later=[short]), 0.0)

@@ -176,7 +176,7 @@ class Swift:
         return now
 
     def put_slo(self, name: str, segments: Sequence[str], **headers: str) -> bytes:
-        """Of whole objects, each by its ``/container/name``; returns the manifest as it is stored."""
+        """Put an SLO of whole objects, each by its ``/container/name``; returns the manifest as stored."""
         entries = []
         for path in segments:
             version = self.objects[self._key(*path[1:].split("/", 1)), 0]
@@ -219,7 +219,7 @@ class Swift:
         return {name: data for name, data in self.everything().items() if not name.startswith("/")}
 
     def everything(self) -> dict[str, bytes]:
-        """The same, with what is in other containers."""
+        """What ``content`` has, and what is in other containers, by path."""
         return {
             name: version.data
             for (name, policy), version in self.objects.items()

@@ -39,7 +39,7 @@ class LargeWorld(MovingWorld):
         self.refused.add(name)
 
     def give_up(self, name: str) -> None:
-        """The same user deletes it again."""
+        """The user who wrote it deletes it again."""
         if name in self.refused:
             self.swift.clock.sleep(1)
             self.swift.delete(name)
@@ -92,7 +92,7 @@ class LargeWorld(MovingWorld):
         return [path]
 
     def refer_again(self, number: int) -> None:
-        """The same, and then the manifest."""
+        """A segment is written again, and then the manifest."""
         self.refer(self.write_again(number))
 
     def refer_to_old(self, number: int) -> None:

@@ -222,7 +222,7 @@ class Cluster:
         return b"".join(pieces)
 
     def manifest(self, segments: Sequence[Path]) -> bytes:
-        """Of segments that are there."""
+        """The manifest of an SLO with segments that are there."""
         truth = self.truth()
         entries = []
         for path in segments:

@@ -180,7 +180,7 @@ def test_rows_of_an_older_database_of_another_node_are_verified_again(tmp_path: 
 
 
 def test_status_file_without_a_tail_is_continued_and_gets_one(tmp_path: Path) -> None:
-    """Of an earlier version: nothing is compared, and from now on an older copy is recognised."""
+    """An earlier version wrote it: nothing is compared, and from now on an older copy is recognised."""
     world = World(tmp_path)
     world.fill(20)
     world.node.settle()
@@ -206,7 +206,7 @@ def test_status_file_without_a_tail_is_continued_and_gets_one(tmp_path: Path) ->
 def test_repeatedly_rewritten_objects_are_not_taken_for_an_older_database(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of the rows before the cursor none is left that it remembers."""
+    """None of the rows that it remembers is left before the cursor."""
     world = World(tmp_path)
     world.fill(30)
     world.node.settle()

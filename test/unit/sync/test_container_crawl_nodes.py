@@ -273,7 +273,7 @@ class TestThreeNodes:
         assert set(three.bucket.sent.values()) == {1}
 
     def test_refused_block_in_the_verify_pass_does_not_delay_the_rest(self, tmp_path: Path) -> None:
-        """Of the share of absent ones, though a batch begins in the middle and is broken off there."""
+        """A batch begins in the middle of the absent nodes' share, and is broken off there."""
         three = Three(tmp_path, items_chunk=10)
         names = [f"o{number:03d}" for number in range(300)]
         for name in names:

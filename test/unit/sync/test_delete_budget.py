@@ -125,7 +125,7 @@ def test_deletes_within_the_limit_of_each_interval_are_never_held(tmp_path: Path
 def test_percent_limits_deletes_to_that_share_of_the_objects(
     tmp_path: Path, percent: float, expected: int
 ) -> None:
-    """Of the objects that were there before the first delete; one delete is allowed in any case."""
+    """The share is of the objects before the first delete; one delete is allowed in any case."""
     for at_once in (True, False):
         world = new_world(tmp_path / str(at_once), percent=percent)
         for number in range(20):

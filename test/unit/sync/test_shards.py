@@ -134,7 +134,7 @@ def test_new_mapping_asks_all_replicas_only_while_shards_are_unsettled(tmp_path:
 
 
 def test_rewrite_in_a_new_shard_is_not_settled_by_a_listing(world: Sharded) -> None:
-    """The same bytes again, and other metadata, while the version before is still on its way."""
+    """Equal bytes come again, with other metadata, while the version before is still on its way."""
     world.fill(3)
     world.node.settle()
     world.begin()
@@ -224,7 +224,7 @@ def test_row_sent_meanwhile_by_another_node_is_not_sent_again(tmp_path: Path, co
 
 
 class TestMovingShards:
-    """Of a container with shards, no node has all rows. The shard of this one holds the segments."""
+    """No node has all rows of a container with shards. The shard of this one holds the segments."""
 
     @pytest.fixture
     def moving(self, tmp_path: Path) -> Sharded:

@@ -266,7 +266,7 @@ class Story(RuleBasedStateMachine):
 
 
 class MovingMachine(Story):
-    """The same where local objects are given up."""
+    """Three daemons of a mapping that gives up local objects."""
 
     moves = True
 

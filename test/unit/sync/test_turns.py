@@ -181,7 +181,7 @@ class TestLanes:
         assert other._large.claims("m") == {"o"}
 
     def test_container_with_its_own_mapping_leaves_the_lane_of_its_account(self, turns: Turns) -> None:
-        """The same keys, and so the same name in the journal, in another lane."""
+        """Its keys, and so its name in the journal, are those it had, in another lane."""
         turns.use(mapping(budget=BUDGET))
         turns.all()
         turns.use(mapping(budget=BUDGET), mapping("b"))

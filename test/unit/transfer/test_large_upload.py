@@ -380,7 +380,7 @@ class TestKinds:
         assert large_kind(Opened(info, BytesBody(b"x"), {"x-static-large-object": "False"})) is None
 
     def test_decide_for_a_plain_object_over_a_large_one_is_post(self, world: World) -> None:
-        """The same bytes, and still the marks have to go."""
+        """The bytes are equal, and still the marks have to go."""
         world.send(slo(world.entries(3, 4)))
         remote = world.bucket.head_object("o")
         meta = ObjectMeta({"content-type": "text/x"})

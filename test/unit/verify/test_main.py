@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,38 @@ def test_store_that_works_ends_with_0(box: MemoryProvider, capsys: pytest.Captur
         "  ok      PUT                    11 bytes",
     ]
     assert content(box) == {}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main([*OWNED, "--bucket", "bucket", *arguments]) == 0
+    return stdout.getvalue()
+
+
+@pytest.mark.parametrize("quick", [[], ["--quick"]], ids=["all", "quick"])
+def test_progress_is_shown_on_a_terminal(
+    box: MemoryProvider, monkeypatch: pytest.MonkeyPatch, quick: list[str]
+) -> None:
+    shown = printed(Terminal(), monkeypatch, *quick)
+    *_, (done, total) = re.findall(r"(\d+)/(\d+) bucket bucket at http://toys: [a-z]", shown)
+    assert done == total
+
+
+@pytest.mark.parametrize("stdout", [io.StringIO, Terminal])
+def test_neither_a_pipe_nor_json_has_progress(
+    box: MemoryProvider, monkeypatch: pytest.MonkeyPatch, stdout: type[io.StringIO]
+) -> None:
+    arguments = ["--json"] if stdout is Terminal else []
+    shown = printed(stdout(), monkeypatch, *arguments)
+    assert "\x1b" not in shown  # which a terminal needs to write over a line
+    assert not re.search(r"\d/\d+ bucket", shown)
+    assert json.loads(shown)["ok"] if arguments else shown.startswith("bucket bucket at http://toys\n")
 
 
 def test_missing_bucket_ends_with_1_and_one_line(

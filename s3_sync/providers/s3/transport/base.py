@@ -56,12 +56,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRequest:
-    """GetObject or HeadObject. ``headers``: range and conditions."""
+    """GetObject or HeadObject. ``headers``: range and conditions. ``part``: one part of a multipart
+    upload."""
 
     method: Literal["GET", "HEAD"]
     bucket: str
     key: str
     headers: tuple[Header, ...] = ()
+    part: int | None = None
 
     @property
     def what(self) -> str:

@@ -96,6 +96,8 @@ class DirectTransport:
         with translated(request.what):
             route = self._routes.get(request.bucket) or self._new_route(request.bucket)
             target = route.address.prefix + quoted_key(request.key)
+            if request.part is not None:
+                target += f"?partNumber={request.part}"
             method, authority = request.method, route.address.origin.authority
             # the bytes must arrive as they are stored
             coding = "gzip" if self._account.dialect.unpacks_gzip else "identity"

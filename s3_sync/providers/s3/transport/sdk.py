@@ -47,10 +47,11 @@ class SdkTransport:
     def fetch(self, request: ObjectRequest) -> ObjectResponse:
         client = self._account.client
         operation = client.get_object if request.method == "GET" else client.head_object
+        more: dict[str, Any] = {RAW_HEADERS: dict(request.headers)}
+        if request.part is not None:
+            more["PartNumber"] = request.part
         with understood(request.what):
-            response = operation(
-                Bucket=request.bucket, Key=request.key, **{RAW_HEADERS: dict(request.headers)}
-            )
+            response = operation(Bucket=request.bucket, Key=request.key, **more)
         status = response["ResponseMetadata"]["HTTPStatusCode"]
         return ObjectResponse(status, _headers(response), response.get("Body") or io.BytesIO())
 

@@ -76,6 +76,12 @@ def test_answer_is_the_error_that_it_means(status: int, code: str, kind: type[er
     assert str(found) == f"PUT /c/o: {text} (r1)"
 
 
+def test_answer_without_a_text_is_known_by_its_code() -> None:
+    found = refusal("PUT /c/o", answer(403, "AuthorizationPermissionMismatch", **ID))
+    assert type(found) is errors.AccessDenied
+    assert str(found) == "PUT /c/o: 403 AuthorizationPermissionMismatch (r1)"
+
+
 def test_secret_in_a_message_is_masked_before_it_is_cut() -> None:
     message = "x" * 190 + "the-secret-signature"
     found = refusal("GET /c", answer(403, "AuthenticationFailed", message, **ID), ["the-secret-signature"])

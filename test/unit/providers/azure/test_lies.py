@@ -125,7 +125,7 @@ class TestListing:
     def test_page_that_comes_again_ends_a_listing(
         self, bucket: AzureBucket, pages: Callable[..., None]
     ) -> None:
-        """Of whatever length the circle is, and whether the listing goes on or begins anew."""
+        """It does so whatever the length of the circle, and whether the listing goes on or begins anew."""
         for circle in ([document("a", token="t")], [document("a", token="t"), document("b", token="u")]):
             pages(*circle)
             with pytest.raises(errors.ListingUnusable):

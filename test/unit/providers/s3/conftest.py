@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,17 @@ Open = Callable[..., S3Provider]
 def store() -> Iterator[ScriptedS3]:
     with ScriptedS3() as server:
         yield server
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
+    """``logged(text)``: the messages at INFO or above with this text, so far."""
+    caplog.set_level(logging.INFO, "s3-sync")
+
+    def messages(text: str) -> list[str]:
+        return [message for record in caplog.records if text in (message := record.getMessage())]
+
+    return messages
 
 
 @pytest.fixture

@@ -332,14 +332,18 @@ def test_delete_object_with_name_invalid_in_xml_sends_two_requests(
 # Object lock
 
 
-def test_conditions_of_a_store_that_is_only_named_are_probed(store: ScriptedS3, open_provider: Any) -> None:
+def test_conditions_of_a_store_that_is_only_named_are_probed(
+    store: ScriptedS3, open_provider: Any, logged: Any
+) -> None:
     """Somebody has called a clone that ignores all conditions "aws"."""
     named: Any = {"store": "aws", "region": "us-east-1", "addressing_style": "path"}
     bucket = open_provider(dialect=AWS, conditional_put=True, **named).bucket("bucket", NAMER)
     assert bucket.features.put_if_match
     store.answers = [Answer(204), *[Answer(200, {"ETag": f'"{md5(b"[]")}"'})] * 3, Answer(204)]
-    bucket.probe_conditional_writes()
+    for _ in range(2):
+        bucket.probe_conditional_writes()
     assert (bucket.features.put_if_absent, bucket.features.put_if_match) == (False, False)
+    assert logged("conditions of writes") == ["bucket: conditions of writes that hold: none"]
 
 
 def test_probe_of_conditions_writes_nothing_that_it_may_not_delete(

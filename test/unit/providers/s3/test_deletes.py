@@ -45,14 +45,16 @@ def asked(store: ScriptedS3) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("answer", UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_delete_objects_unknown_to_the_store_is_not_sent_again(
-    store: ScriptedS3, bucket: S3Bucket, answer: Answer
+    store: ScriptedS3, bucket: S3Bucket, answer: Answer, logged: Any
 ) -> None:
     store.answers = [answer]
     with pytest.raises(NotSupported):
         bucket.delete_objects(NAMES)
     assert bucket.features.bulk_delete == 0
+    assert len(logged("bucket: DeleteObjects is not supported, deleting one by one: ")) == 1
     with pytest.raises(NotSupported):
         bucket.delete_objects(NAMES)
+    assert len(logged("DeleteObjects is not")) == 1
     store.answers = [DONE]
     assert bucket.delete_object("a")
     manifest = f"/bucket/{NAMER.manifest_key('a')}"

@@ -189,7 +189,7 @@ def test_every_property_is_used() -> None:
 
 
 def test_store_without_trailers_gets_content_md5_from_the_second_try_on(
-    store: ScriptedS3, open_bucket: Any
+    store: ScriptedS3, open_bucket: Any, logged: Any
 ) -> None:
     """The refusal is no corruption."""
     bucket = open_bucket("crc32")
@@ -201,10 +201,12 @@ def test_store_without_trailers_gets_content_md5_from_the_second_try_on(
     ]
     with pytest.raises(RemoteUnavailable, match="trailing checksums are not supported"):
         bucket.put_object("name", BytesBody(data), options)
+    assert len(logged("bucket: the store does not support trailing checksums, sending Content-MD5")) == 1
     for _ in range(2):
         bucket.put_object("name", BytesBody(data), options)
     trailers = ["x-amz-trailer" in request.headers for request in store.requests]
     assert trailers == [True, False, False]
+    assert len(logged("does not support trailing")) == 1
     assert [bool(request.headers.get("content-md5")) for request in store.requests] == [False, True, True]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -17,7 +18,7 @@ from botocore.exceptions import (
 
 from s3_sync import errors
 from s3_sync.http.pool import HttpError
-from s3_sync.providers.s3.errors import from_answer, from_body, parse_error, translated
+from s3_sync.providers.s3.errors import from_answer, from_body, from_client_error, parse_error, translated
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,26 @@ def test_from_body_error_document_gives_code_and_message(namespace: str) -> None
     error = from_body("PUT b/k", 404, body)
     assert type(error) is errors.NotFound
     assert str(error) == "PUT b/k: 404 NoSuchKey The <key> is gr\u00fcn"
+
+
+@pytest.mark.parametrize("message", ["", "<Message/>", "<Message></Message>", "<Message>\n </Message>"])
+def test_error_document_without_a_text_is_known_by_its_code(message: str) -> None:
+    body = f"<Error><Code>AccessDenied</Code>{message}</Error>".encode()
+    assert parse_error(body) == ("AccessDenied", "")
+    error = from_body("PUT b/k", 403, body)
+    assert type(error) is errors.AccessDenied
+    assert str(error) == "PUT b/k: 403 AccessDenied"
+
+
+@pytest.mark.parametrize("detail", [{}, {"Message": ""}, {"Message": None}])
+def test_error_of_the_sdk_without_a_text_is_known_by_its_code(detail: dict[str, Any]) -> None:
+    response: Any = {
+        "Error": {"Code": "AccessDenied", **detail},
+        "ResponseMetadata": {"HTTPStatusCode": 403, "HTTPHeaders": {}},
+    }
+    error = from_client_error("PUT b/k", ClientError(response, "PutObject"))
+    assert type(error) is errors.AccessDenied
+    assert str(error) == "PUT b/k: 403 AccessDenied"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.parsers import ResponseParserError
 
-from s3_sync.config.credentials.s3_dialects import DIALECTS
+from s3_sync.config.credentials.s3_dialects import CLONE, DIALECTS
 from s3_sync.errors import ListingUnusable, NotSupported, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.providers.base import ListQuery
@@ -94,13 +94,17 @@ def test_list_objects_of_store_without_encoding_requests_none(store: ScriptedS3,
     assert "encoding-type" not in query_of(store.requests[0].target)
 
 
-def test_store_that_answers_by_version_1_is_listed_by_version_1(store: ScriptedS3, bucket: S3Bucket) -> None:
+def test_store_that_answers_by_version_1_is_listed_by_version_1(
+    store: ScriptedS3, bucket: S3Bucket, logged: Any
+) -> None:
     store.answers = [page("p/a", "p/b", version=1), page("p/b", version=1)]
     listing = bucket.list_objects(ListQuery(start_after="a"))
     assert [info.name for info in listing.objects] == ["b"]
     assert query_of(store.requests[1].target)["marker"] == "p/a"
+    assert len(logged("bucket: ListObjectsV2 is not supported")) == 1
     bucket.list_objects(ListQuery(start_after="a"))
     assert len(store.requests) == 3  # it is asked once how old it is
+    assert len(logged("ListObjectsV2")) == 1
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,23 @@ def test_empty_page_with_a_token_is_skipped(store: ScriptedS3, bucket: S3Bucket)
     assert [each.get("start-after") for each in asked] == ["p/a", None, None]
 
 
+@pytest.mark.parametrize(("version", "name"), [(2, "start-after"), (1, "marker")])
+def test_listing_continues_after_the_last_key_whatever_the_store_names(
+    store: ScriptedS3, open_provider: Any, version: int, name: str
+) -> None:
+    dialect = CLONE.model_copy(update={"list_version": version})
+    bucket = open_provider(dialect=dialect).bucket("bucket", NAMER)
+    body = page("p/a", "p/b", more=True, version=version).body
+    odd = b"<NextMarker>p/z</NextMarker><NextContinuationToken>odd</NextContinuationToken></List"
+    store.answers = [Answer(200, {}, body.replace(b"</List", odd)), page("p/c", version=version)]
+    first = bucket.list_objects(ListQuery())
+    assert first.next_after == "b"
+    bucket.list_objects(ListQuery(start_after=first.next_after))
+    query = query_of(store.requests[1].target)
+    assert query[name] == "p/b"
+    assert "continuation-token" not in query
+
+
 @pytest.mark.parametrize("tokens", [["", ""], ["one", "one"], None], ids=["none", "the-same", "without-end"])
 def test_empty_pages_without_progress_raise_listing_unusable(
     store: ScriptedS3, bucket: S3Bucket, tokens: list[str] | None
@@ -212,11 +233,14 @@ def test_empty_pages_without_progress_raise_listing_unusable(
     ids=["501", "405", "400", "html"],
 )
 def test_store_that_refuses_version_2_is_listed_by_version_1(
-    store: ScriptedS3, bucket: S3Bucket, refusal: Answer
+    store: ScriptedS3, bucket: S3Bucket, refusal: Answer, logged: Any
 ) -> None:
     store.answers = [refusal, page("p/b", version=1), page("p/c", version=1)]
     assert [info.name for info in bucket.list_objects(ListQuery(start_after="a")).objects] == ["b"]
+    why = f"LIST bucket: {refusal.status}"
+    assert len(logged(f"bucket: ListObjectsV2 is not supported, using ListObjects: {why}")) == 1
     assert [info.name for info in bucket.list_objects(ListQuery(start_after="b")).objects] == ["c"]
+    assert len(logged("ListObjectsV2")) == 1
     asked = [query_of(request.target) for request in store.requests]
     assert [(each.get("list-type"), each.get("marker")) for each in asked] == [
         ("2", None),

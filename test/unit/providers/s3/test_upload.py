@@ -124,7 +124,7 @@ def test_etag_of_other_bytes_raises_bad_digest(store: ScriptedS3, bucket: S3Buck
 
 
 def test_etag_that_only_looks_like_an_md5_is_found_by_a_trial(
-    store: ScriptedS3, bucket: S3Bucket, direct: bool
+    store: ScriptedS3, bucket: S3Bucket, logged: Any
 ) -> None:
     """Nothing in the answer says so; what was stored comes back right under another one."""
     odd = {"ETag": f'"{"e" * 32}"', "Last-Modified": DATE}
@@ -136,9 +136,11 @@ def test_etag_that_only_looks_like_an_md5_is_found_by_a_trial(
     assert (trial.method, look.method, gone.method) == ("PUT", "GET", "DELETE")
     assert trial.target == look.target == gone.target != store.requests[0].target
     assert len(store.requests) == 6
+    assert len(logged("bucket: ETags are not the MD5s")) == 1
     mark = {"x-amz-meta-swift-etag": md5(DATA)}
     store.answers = [Answer(200, odd), shown("e" * 32, **mark)]
     put(bucket)
+    assert len(logged("ETags are not")) == 1
     assert store.requests[6].headers["x-amz-meta-swift-etag"] == md5(DATA)
     assert len(store.requests) == 8
 
@@ -284,6 +286,19 @@ class TestKmsEncryptedBucket:
         put(bucket)
         assert store.requests[1].headers["x-amz-meta-swift-etag"] == md5(DATA)
         assert len(store.requests) == 3
+
+    def test_opaque_etags_are_logged_once_for_each_bucket(
+        self, store: ScriptedS3, open_provider: Any, direct: bool, logged: Any
+    ) -> None:
+        provider = open_provider(direct=direct)
+        bucket, another = (provider.bucket(name, NAMER) for name in ("bucket", "another"))
+        store.answers = [stored(), Answer(200, self.SEEN)]
+        put(bucket)
+        assert logged("ETags") == []
+        for asked in (bucket, bucket, another):
+            asked.head_object("other")
+        found = "ETags are not the MD5s of objects: comparing with the MD5s in their metadata"
+        assert logged("ETags") == [f"bucket: {found}", f"another: {found}"]
 
     def test_put_manifest_is_not_marked(self, store: ScriptedS3, bucket: S3Bucket) -> None:
         """Nothing looks for a mark there, neither the first time nor later."""

@@ -63,7 +63,7 @@ def containers(
     wait: float = 0.05,
     clock: FakeClock | None = None,
 ) -> list[BulkheadBucket]:
-    """Of one store, each with an object."""
+    """Guarded buckets of one store, each with an object."""
     store = MemoryProvider()
     store.create_bucket("b")
     policy = BulkheadPolicy(places=places, wait=wait, breaker=BreakerPolicy(failures=3, pause=60.0))

@@ -125,7 +125,7 @@ class TestSilence:
         assert observer.silent_for == 420.0
 
     def test_silence_without_further_requests_ends_as_idle(self, observer: Observer, clock: Clock) -> None:
-        """Such as when its mappings were taken out, or paused."""
+        """No requests come when a store's mappings were taken out, or paused."""
         fails(observer, clock, 60.0, RemoteUnavailable("timed out"))
         clock.time += IDLE_AFTER + 1.0
         assert (observer.silent_for, observer.is_idle) == (0.0, True)
@@ -150,7 +150,7 @@ class TestSilence:
         assert seen == [60.0, 120.0, 180.0, 240.0]
 
     def test_upload_larger_than_a_buffer_ends_the_silence(self, observer: Observer, clock: Clock) -> None:
-        """Of two uploads one is given up, and the other goes on slowly."""
+        """One of two uploads is given up, and the other goes on slowly."""
         seen: list[float] = []
 
         def send(body: Any) -> None:

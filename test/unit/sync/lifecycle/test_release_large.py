@@ -265,7 +265,7 @@ class TestSegmentDeleteRefused:
     def test_segment_overwritten_after_the_release_stays(
         self, world: World, data: bytes, said: Callable[[], str]
     ) -> None:
-        """The same bytes may be part of an upload that goes on just now."""
+        """Even equal bytes may be part of an upload that goes on just now."""
         self.left(world, lambda: world.swift.put(A, data))
         assert world.here == [A]
         assert "1 changed" in said()

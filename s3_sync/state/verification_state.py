@@ -142,7 +142,7 @@ class VerificationState:
 
     def _begin(self, about: str, resume: bool) -> None:
         if not self._is_ours():
-            raise StateError(f"{self._path} is not a state file of verify-data")
+            raise StateError(f"{self._path} is not a state file of a comparison")
         self._db.executescript(_SCHEMA)
         with self._transaction():
             before = self._db.execute("SELECT what FROM about").fetchone()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from s3_sync.admin.verification_state import Seen, VerificationState
 from s3_sync.errors import StateError
+from s3_sync.state.verification_state import Seen, VerificationState
 
 
 def test_resumed_state_keeps_position_manifests_and_counts(tmp_path: Path) -> None:

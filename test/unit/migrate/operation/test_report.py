@@ -12,7 +12,7 @@ from s3_sync.errors import StateError
 from s3_sync.migrate.report import MigrationReport, report, status
 from s3_sync.migrate.state_files import StateFiles
 from s3_sync.state.migration_status import PassCounts
-from unit.migrate.state import BUSY, IDLE, Node
+from unit.migrate.operation.state import BUSY, IDLE, Node
 
 NewNode = Callable[..., Node]
 
