@@ -151,6 +151,7 @@ class TestDeletes:
         assert world.ask("DELETE", "o") == 503
         world.ask("PUT", "o")
         assert world.ask("DELETE", "o") == 204  # the cluster had it
+        assert world.containers[deletes_container("c")].objects.keys() == {"\0o"}
 
 
 def test_post_of_what_the_source_has_brings_it_first(world: World) -> None:
