@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from s3_sync.cluster.newest import Deleted, Present
+from s3_sync.config.coverage import EVERYWHERE
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
@@ -68,6 +69,8 @@ class ObjectMigration:
             parts=context.parts,
             count=count,
             prepare=self._prepare_segments,
+            # what every container of an account has is migrated in any case
+            allowed=(EVERYWHERE,) if mapping.is_account else mapping.profile.segment_containers,
             now=context.clock.now,
             source_digest=mapping.source_digest,
         )
