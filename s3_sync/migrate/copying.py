@@ -40,13 +40,15 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class CopyServices:
-    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch.
+    ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
     large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
+    source_digest: str = ""
 
 
 class ObjectCopier:
@@ -62,7 +64,8 @@ class ObjectCopier:
         """Do what was decided for a listed object. Raises SyncError."""
         try:
             if action is Action.COMPARE:
-                return self._compare(listed)
+                self._services.large.check_same(self._container, listed)
+                return Copied(Outcome.SAME)
             if action is Action.UPDATE and (updated := self._update(listed)) is not None:
                 return updated
             return self._copy(listed)
@@ -75,14 +78,14 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
 
     def _copy(self, listed: ListedObject) -> Copied:
-        # at another Swift, as it is stored: it would follow manifests itself, and hide some
+        # at another Swift, as it is stored: it would read what a manifest names, and some it would refuse
         options = GetOptions(stored=self._source.features.native_large_objects)
         with self._source.get_object(listed.name, options) as result:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
             version = version_of(listed, info)
-            headers = object_headers(info, version)
+            headers = object_headers(info, version, self._services.source_digest)
             if not self._services.large.is_large(info):
                 headers["etag"] = info.md5 or ""  # Swift refuses other bytes
                 body = CountingBody(result.body, self._services.count)
@@ -103,13 +106,9 @@ class ObjectCopier:
         version = version_of(listed, info)
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
-        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        headers = object_headers(info, version, self._services.source_digest)
+        self._writer.post_object(self._container, listed.name, headers)
         return Copied(Outcome.UPDATED)
-
-    def _compare(self, listed: ListedObject) -> Copied:
-        """Raises ObjectRefused for an object that is another one than the source's of the same time."""
-        self._services.large.check_same(self._container, listed)
-        return Copied(Outcome.SAME)
 
     def _is_expired(self, info: ObjectInfo) -> bool:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""

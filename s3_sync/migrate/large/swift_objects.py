@@ -140,7 +140,7 @@ class SwiftCopier:
 
     def _copy_named(self, found: StoredThere, depth: int) -> int:
         """Copy what another object names. Returns 0 if there is something newer here."""
-        headers = object_headers(found.info, version_of(None, found.info))
+        headers = object_headers(found.info, version_of(None, found.info), self._services.source_digest)
         place = self.local(found.container), found.info.name
         try:
             return self._copy(_Task(found, place, headers, depth))
@@ -222,7 +222,11 @@ class SwiftCopier:
     def _put_named(self, place: Place, result: GetResult) -> int:
         """Write a plain object that another one names. Returns 0 if there is something newer here."""
         try:
-            return self._put(place, result, object_headers(result.info, version_of(None, result.info)))
+            return self._put(
+                place,
+                result,
+                object_headers(result.info, version_of(None, result.info), self._services.source_digest),
+            )
         except LocalChanged:
             return 0
 
