@@ -12,8 +12,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import NotFound, SyncError
 from s3_sync.migrate.compare.local_objects import LocalObject, LocalObjectReader
 from s3_sync.migrate.compare.objects import differences
-from s3_sync.migrate.copying import version_of
-from s3_sync.migrate.report import source_of
+from s3_sync.migrate.headers import version_of
 from s3_sync.migrate.state_files import StateFiles
 from s3_sync.model.objects import ListedObject, ObjectInfo
 from s3_sync.providers.registry import Registry
@@ -65,7 +64,7 @@ def explain_migrations(
 def _explain(
     node: NodeView, files: StateFiles, registry: Registry | None, mapping: Mapping, name: str
 ) -> MigrationExplanation:
-    found = MigrationExplanation(mapping.label, source_of(mapping), mapping.namer.key(name))
+    found = MigrationExplanation(mapping.label, mapping.remote, mapping.namer.key(name))
     found.paused = files.controls.is_paused(mapping)
     found.failure = migration_failure_of(node, mapping, name)
     status = files.statuses.of(mapping)

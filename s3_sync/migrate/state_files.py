@@ -15,22 +15,23 @@ from s3_sync.state.held_deletes import HeldDeletes
 from s3_sync.state.migration_failures import is_of
 from s3_sync.state.migration_failures_view import MigrationFailuresView
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.paths import migration_failures_path
 from s3_sync.state.sqlite_view import SqliteView
 
 
 class StateFiles:
     """``settings``: of the migrator; its ``mappings`` are the migrations. Nothing is changed but by requests
-    of an operator. A context manager."""
+    of an operator. ``statuses``: in the daemon itself, those that it is about to write. A context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, statuses: MigrationStatuses | None = None) -> None:
         assert settings.migrator is not None
         self._settings, self._ring = settings, settings.migrator.ring_name
+        self._nodes: ReplicaNodes | None = None
         self.status_dir = settings.status_dir
         self.migrations: tuple[Mapping, ...] = settings.mappings
-        self.statuses = MigrationStatuses(settings.migrator.status_file, observed=True)
+        self.statuses = statuses or MigrationStatuses(settings.migrator.status_file, observed=True)
         self.failures = MigrationFailuresView(migration_failures_path(settings.status_dir))
-        self._deletes = SqliteView(migration_deletes_path(settings.status_dir))
+        self._deletes = SqliteView(migration_failures_path(settings.status_dir))
         self.controls = Controls(settings.status_dir, poll_interval=0.0)
 
     def containers(self, mapping: Mapping) -> list[Mapping]:
@@ -53,10 +54,12 @@ class StateFiles:
         """Whether the ring gives this node a part of a migration, as far as that can be told."""
         if mapping.is_account_wide:
             return True
+        settings = self._settings
         try:
-            use_swift_dir(self._settings.swift_dir)
-            nodes = ReplicaNodes(self._settings.swift_dir, self._ring, self._settings.swift_bind_ip)
-            return Division(nodes).share(mapping) is not None
+            if self._nodes is None:
+                use_swift_dir(settings.swift_dir)
+                self._nodes = ReplicaNodes(settings.swift_dir, self._ring, settings.swift_bind_ip)
+            return Division(self._nodes).share(mapping.account, mapping.bucket) is not None
         except LocalError:
             return True
 

@@ -20,8 +20,8 @@ MIGRATIONS = (
     Mutant(
         "a mark that is not the object's own time was inherited",
         "migrate/ownership.py",
-        "return state if marked == state.timestamp else None",
-        "return state",
+        "marked == state.timestamp and is_from_here",
+        "is_from_here",
         _DELETES,
     ),
     Mutant(
@@ -30,6 +30,20 @@ MIGRATIONS = (
         "marked == state.timestamp",
         "marked == state.data_timestamp",
         _DELETES,
+    ),
+    Mutant(
+        "what another source had is nothing of which this one knows",
+        "migrate/ownership.py",
+        " and is_from_here else",
+        " else",
+        _DELETES,
+    ),
+    Mutant(
+        "a container that a migration from another source has made is left to that",
+        "migrate/containers.py",
+        'local is not None and local.source in ("", self._digest(container))',
+        "local is not None",
+        _ACCOUNT,
     ),
     Mutant(
         "an object that expires is left to Swift",
@@ -143,13 +157,6 @@ MIGRATIONS = (
         "segments are recorded before their manifest goes",
         "migrate/own_segments.py",
         "        self._cleanups.note(mapping.journal_key, cleanup)\n",
-        "",
-        _SEGMENTS,
-    ),
-    Mutant(
-        "segments in other containers may be somebody else's",
-        "migrate/own_segments.py",
-        "each.container == place and ",
         "",
         _SEGMENTS,
     ),

@@ -13,7 +13,7 @@ from s3_sync.state import held_deletes
 from s3_sync.state.compare_record import CompareRecord, write_record
 from s3_sync.state.held_deletes import HeldDeletes, HeldDeletesLedger
 from s3_sync.state.journal_file import JournalFile
-from s3_sync.state.paths import migration_deletes_path
+from s3_sync.state.paths import migration_failures_path
 from unit.migrate.operation.state import BUSY, IDLE, Node
 
 NewNode = Callable[..., Node]
@@ -76,7 +76,7 @@ def test_source_that_cannot_be_read_is_unmet(ready: Node) -> None:
 
 
 def test_held_deletes_are_unmet(ready: Node) -> None:
-    file = JournalFile(migration_deletes_path(ready.settings.status_dir), held_deletes.SCHEMA)
+    file = JournalFile(migration_failures_path(ready.settings.status_dir), held_deletes.SCHEMA)
     HeldDeletesLedger(file).put(ready.mappings[0].journal_key, HeldDeletes("source_empty", 7, 2000.0))
     file.close()
     assert lines(ready) == ["7 deletes wait for you: swift-s3-ctl allow-deletes"]
