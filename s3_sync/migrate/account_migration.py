@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
@@ -20,7 +19,6 @@ from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.division import Share
 from s3_sync.migrate.gone_containers import GoneContainers, Removal
 from s3_sync.migrate.services import Context
-from s3_sync.migrate.whole_failures import recorded
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.held_deletes import HeldDeletes
 
@@ -90,7 +88,7 @@ class AccountMigration:
     def step(self) -> StepResult:
         """List, or handle a container that is gone at the source, whichever is due."""
         self._heartbeat.begin()
-        step = self._backoff.guard(partial(recorded, self._context, self.mapping, self._checked_step))
+        step = self._backoff.guard(self._checked_step)
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)
         return step
 

@@ -31,7 +31,6 @@ from s3_sync.migrate.division import Lookups, Share
 from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
-from s3_sync.migrate.whole_failures import recorded
 from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
@@ -98,7 +97,7 @@ class ContainerMigration:
     def step(self) -> StepResult:
         """Begin the next batch of the pass, or end the pass."""
         self._heartbeat.begin()
-        step = self._backoff.guard(partial(recorded, self._context, self.mapping, self._checked_step))
+        step = self._backoff.guard(self._checked_step)
         if self._backoff.is_failing:
             self._pass = None  # the next one begins after the marker
         self._heartbeat.end(idle=not step.has_more, failing=self.is_failing)

@@ -17,7 +17,7 @@ from s3_sync.state.migration_status import ContainerStatus
 # phases of a migration; the first one that applies is shown
 PAUSED, BLOCKED, ELSEWHERE, NOT_STARTED = "paused", "blocked", "elsewhere", "not started"
 COPYING, FOLLOWING, READY = "copying", "following", "ready to cut over"
-PHASES = (PAUSED, BLOCKED, NOT_STARTED, COPYING, FOLLOWING, READY)
+PHASES = (PAUSED, BLOCKED, ELSEWHERE, NOT_STARTED, COPYING, FOLLOWING, READY)
 #: containers that are listed by name
 MAX_CONTAINERS = 10
 FINE, FOUND = 0, 3

@@ -26,6 +26,7 @@ class StateFiles:
     def __init__(self, settings: Settings, statuses: MigrationStatuses | None = None) -> None:
         assert settings.migrator is not None
         self._settings, self._ring = settings, settings.migrator.ring_name
+        self._nodes: ReplicaNodes | None = None
         self.status_dir = settings.status_dir
         self.migrations: tuple[Mapping, ...] = settings.mappings
         self.statuses = statuses or MigrationStatuses(settings.migrator.status_file, observed=True)
@@ -53,10 +54,12 @@ class StateFiles:
         """Whether the ring gives this node a part of a migration, as far as that can be told."""
         if mapping.is_account_wide:
             return True
+        settings = self._settings
         try:
-            use_swift_dir(self._settings.swift_dir)
-            nodes = ReplicaNodes(self._settings.swift_dir, self._ring, self._settings.swift_bind_ip)
-            return Division(nodes).share(mapping.account, mapping.bucket) is not None
+            if self._nodes is None:
+                use_swift_dir(settings.swift_dir)
+                self._nodes = ReplicaNodes(settings.swift_dir, self._ring, settings.swift_bind_ip)
+            return Division(self._nodes).share(mapping.account, mapping.bucket) is not None
         except LocalError:
             return True
 

@@ -1,45 +1,18 @@
-"""What stops a whole container, or all of a source, is on record."""
+"""What --status has to know of the daemon: containers that have not begun, and objects that wait."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-import pytest
-
 from s3_sync.config.coverage import Coverage
-from s3_sync.daemon.job import StepResult
-from s3_sync.errors import AccessDenied, StateError
+from s3_sync.errors import AccessDenied
 from s3_sync.migrate.account_migration import AccountMigration
 from s3_sync.migrate.current_pass import Pass
 from s3_sync.migrate.decide import LocalEntry
 from s3_sync.migrate.division import Share
 from s3_sync.migrate.scan import Batch
-from s3_sync.migrate.whole_failures import recorded
 from s3_sync.model.objects import ListedObject
 from unit.migrate.world import World
-
-
-def refused(error: Exception) -> Any:
-    def step() -> StepResult:
-        raise error
-
-    return step
-
-
-def test_failure_is_recorded_until_a_step_succeeds(world: World) -> None:
-    key = world.mapping.journal_key
-    with pytest.raises(AccessDenied):
-        recorded(world.context, world.mapping, refused(AccessDenied("403")))
-    (found,) = world.failures.page(key)
-    assert (found.name, found.reason, found.message) == ("", "remote_denied", "403")
-    assert recorded(world.context, world.mapping, lambda: StepResult(True)) == StepResult(True)
-    assert world.failures.page(key) == []
-
-
-def test_failure_of_the_state_files_is_not_recorded_in_them(world: World) -> None:
-    with pytest.raises(StateError):
-        recorded(world.context, world.mapping, refused(StateError("disk full")))
-    assert world.failures.page(world.mapping.journal_key) == []
 
 
 def test_account_that_cannot_be_listed_is_on_record_and_its_containers_are_known(world: World) -> None:
