@@ -7,6 +7,7 @@ from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.gcs import GCS
 from mutants.large_migrations import LARGE_MIGRATIONS
+from mutants.live import LIVE
 from mutants.logins import LOGINS
 from mutants.migrations import MIGRATIONS
 from mutants.mutant import Mutant
@@ -395,6 +396,7 @@ MUTANTS = (
     *SHARES,
     *SWIFT,
     *SHUNT,
+    *LIVE,
     *VERIFY,
     *AZURE,
 )
