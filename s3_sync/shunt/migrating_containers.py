@@ -16,7 +16,13 @@ from s3_sync.cluster.container_servers import ContainerServers, ContainerTimes
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.config.settings import Mapping as ContainerMapping
 from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, RemoteUnavailable
-from s3_sync.model.migration import CONTAINER_STATE, VERSIONS_LOCATION, ContainerState, container_headers
+from s3_sync.model.migration import (
+    CONTAINER_SOURCE,
+    CONTAINER_STATE,
+    VERSIONS_LOCATION,
+    ContainerState,
+    container_headers,
+)
 from s3_sync.providers.registry import Registry
 from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.mapping_table import MappedContainer
@@ -116,7 +122,11 @@ class MigratingContainers:
         self._registry.provider(mapping.credentials).delete_bucket(mapping.bucket)
 
     def _put(self, request: Request, mapping: ContainerMapping, source: Mapping[str, str]) -> None:
-        headers = {**container_headers(source), CONTAINER_STATE: ContainerState.MIGRATING.value}
+        headers = {
+            **container_headers(source),
+            CONTAINER_STATE: ContainerState.MIGRATING.value,
+            CONTAINER_SOURCE: mapping.source_digest,
+        }
         if mapping.profile.storage_policy:
             headers["x-storage-policy"] = mapping.profile.storage_policy
         writer = SubrequestWriter(_as_owner(request.app), request.environ, request.account, SOURCE)

@@ -227,7 +227,7 @@ MIGRATIONS = (
     Mutant(
         "a change at the source while a container is created is not lost",
         "migrate/containers.py",
-        "wrote = _wanted(headers) != _wanted(before) and self._reconcile(container, headers, force=True)",
+        "wrote = is_changed and self._reconcile(container, headers, force=True)",
         "wrote = False",
         _CONTAINERS,
     ),
