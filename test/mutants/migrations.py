@@ -152,6 +152,13 @@ MIGRATIONS = (
         "if True:",
         _DELETES,
     ),
+    Mutant(
+        "nodes that share a container share what a pass may delete",
+        "migrate/deletes.py",
+        "math.ceil(min(limits) / self.nodes)",
+        "math.ceil(min(limits))",
+        _DELETES,
+    ),
     # segments
     Mutant(
         "segments are recorded before their manifest goes",
