@@ -32,7 +32,6 @@ from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
-from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
@@ -223,8 +222,7 @@ class ContainerMigration:
             self.mapping.account, self.mapping.container, self._options.prefix, after=after
         )
         for entry in listing:
-            modified = iso_date_or_zero(entry["last_modified"])
-            yield LocalEntry(entry["name"], entry["bytes"], entry["hash"], modified)
+            yield LocalEntry.of(entry)
 
     def _start(self, current: Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""

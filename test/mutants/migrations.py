@@ -213,7 +213,7 @@ MIGRATIONS = (
     Mutant(
         "other nodes' containers are theirs",
         "migrate/account_migration.py",
-        " or not self._owns(name):",
+        " or self._share(name) is None:",
         ":",
         _ACCOUNT,
     ),

@@ -104,7 +104,7 @@ def gcs_bucket(call: Call) -> str:
 
 
 def gcs_key(call: Call) -> str:
-    """Of a new object the description has it, and not the path; empty for none."""
+    """The key of a request: that of a new object is in the description, not in the path; empty for none."""
     if call.path.startswith("/upload/"):
         found = _NAME.search(call.beginning)
         return json.loads(found[1]) if found else ""
