@@ -78,7 +78,7 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
 
     def _copy(self, listed: ListedObject) -> Copied:
-        # at another Swift, as it is stored: it would follow manifests itself, and hide some
+        # at another Swift, as it is stored: it would read what a manifest names, and some it would refuse
         options = GetOptions(stored=self._source.features.native_large_objects)
         with self._source.get_object(listed.name, options) as result:
             info = result.info
