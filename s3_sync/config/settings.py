@@ -245,6 +245,21 @@ class Mapping:
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 
     @property
+    def source_digest(self) -> str:
+        """16 hexadecimal digits that identify the source of a migration, independent of secrets, identity and
+        of which of its names are migrated. Objects and containers contain it: the computation must not
+        change."""
+        credentials = self.credentials
+        parts = (
+            credentials.provider,
+            credentials.store_id,
+            self.bucket,
+            self.namer.prefix,
+            credentials.account,
+        )
+        return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
+
+    @property
     def journal_key(self) -> str:
         """The mapping's key in journals: container and destination, so it differs for two mappings of one
         container, and after a change of destination."""

@@ -32,7 +32,6 @@ from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
-from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
@@ -50,12 +49,15 @@ HELP_AFTER_POLLS = 2
 
 
 class ContainerMigration:
-    """The migration of one container, from the start to the end of its mapping. ``step`` never raises."""
+    """The migration of one container, from the start to the end of its mapping. ``step`` never raises.
 
-    def __init__(self, context: Context, mapping: Mapping) -> None:
+    ``divided_by``: the bucket whose nodes share the work."""
+
+    def __init__(self, context: Context, mapping: Mapping, divided_by: str) -> None:
         assert mapping.migration is not None
         self.mapping = mapping
         self._options: MigrationOptions = mapping.migration
+        self._divided_by = divided_by
         self._context = replace(context, stop=LinkedStop(context.stop))
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._tally = context.activity.mapping_counters(mapping, context.stats)
@@ -64,6 +66,8 @@ class ContainerMigration:
         self._pass: Pass | None = None
         #: when this node, which leaves creating it to another, found no local container; None: there is one
         self._missing_since: float | None = None
+        #: names that only the local cluster has -> when this node, which leaves them to another, found that
+        self._local_since: dict[str, float] = {}
         self._deletes: ContainerDeletes | None = None
         #: the container of older versions, which is migrated, too; see ``Job``
         self.children: dict[str, Mapping] | None = None
@@ -114,7 +118,7 @@ class ContainerMigration:
 
     def _step(self) -> StepResult:
         if self._pass is None:
-            share = self._context.division.share(self.mapping)
+            share = self._context.division.share(self.mapping.account, self._divided_by)
             if share is None:
                 return StepResult(False)
             if (seconds := self._seconds_to_container(share)) > 0:
@@ -159,9 +163,13 @@ class ContainerMigration:
 
     def _seconds_to_container(self, share: Share) -> float:
         """Return for how many seconds the local container is left to the nodes before this one, as it is
-        missing; 0: it exists, or this node has to create it."""
+        missing; 0 or less: it exists, or this node has to create it."""
         context, mapping = self._context, self.mapping
-        if not share.ordinal or context.client.container(mapping.account, mapping.container) is not None:
+        if (
+            context.dry_run
+            or not share.ordinal
+            or context.client.container(mapping.account, mapping.container) is not None
+        ):
             self._missing_since = None
             return 0.0
         now = context.clock.now()
@@ -175,6 +183,8 @@ class ContainerMigration:
         status = context.statuses.of(self.mapping)
         if not context.dry_run:
             self._prepare(bucket, share)
+        if not status.last_pass:
+            self._expect()
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
@@ -183,6 +193,14 @@ class ContainerMigration:
         begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])
         return begun
+
+    def _expect(self) -> None:
+        """Save how much the source has, if it says so."""
+        provider = self._context.registry.provider(self.mapping.credentials)
+        told = provider.head_bucket(self.mapping.bucket)
+        counts = (told.get(f"x-container-{what}", "") for what in ("object-count", "bytes-used"))
+        objects, size = (int(count) if count.isdecimal() else None for count in counts)
+        self._context.statuses.expect(self.mapping, objects, size)
 
     def _prepare(self, bucket: Bucket, share: Share) -> None:
         """Make the local container, and the account if that is wanted, what they are at the source."""
@@ -197,15 +215,14 @@ class ContainerMigration:
             self.children = {versions: older}
         if self._deletes is None:
             self._deletes = container_deletes(context, mapping, provider, bucket)
-        self._deletes.share = share
+        self._deletes.nodes = share.nodes
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
             self.mapping.account, self.mapping.container, self._options.prefix, after=after
         )
         for entry in listing:
-            modified = iso_date_or_zero(entry["last_modified"])
-            yield LocalEntry(entry["name"], entry["bytes"], entry["hash"], modified)
+            yield LocalEntry.of(entry)
 
     def _start(self, current: Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""
@@ -253,10 +270,20 @@ class ContainerMigration:
         if not current.after:  # met nowhere: gone at the source, or done by another node or a client
             self._context.failures.settle(self.mapping.journal_key, current.failed_before)
             if self._deletes is not None:
-                current.count(self._deletes.run(current.local_only))
+                current.count(self._deletes.run(self._due_deletes(current)))
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None
+
+    def _due_deletes(self, current: Pass) -> list[LocalEntry]:
+        """Return what only the local cluster has, as far as it is this node's business now: the first of
+        those that share a container deletes at once, the others what it has had the time for."""
+        now, before = self._context.clock.now(), self._local_since
+        time_for_others = current.share.ordinal * self._time_for_others
+        if not time_for_others:
+            return current.local_only
+        self._local_since = {each.name: before.get(each.name, now) for each in current.local_only}
+        return [each for each in current.local_only if now >= self._local_since[each.name] + time_for_others]
 
     def _save(self, current: Pass, marker: str, ended: bool = False) -> None:
         is_reset = current.is_new and not current.after

@@ -14,6 +14,7 @@ from s3_sync.config.secret import Secret
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.daemon.activity import Activity
 from s3_sync.migrate.deletes import Deletes, DeleteServices
+from s3_sync.migrate.division import Share
 from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import BucketProof
@@ -27,6 +28,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.held_deletes import HeldDeletesLedger
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
+from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.streams.reader import BytesBody
 from unit.migrate.fake_local import FakeClock, FakeLocal
@@ -74,12 +76,15 @@ class World:
         self.stop = Event()
         self.controls = Controls(str(directory), self.clock.now, poll_interval=0.0)
         self.failures = MigrationFailures(str(directory / "failures"))
+        self.statuses = MigrationStatuses(str(directory / "status.json"), self.clock.now)
         self.journal = JournalFile(str(directory / "deletes"), held_deletes.SCHEMA + segment_cleanups.SCHEMA)
         self.held = HeldDeletesLedger(self.journal)
         self.cleanups = SegmentCleanups(self.journal)
         self.clients = ClientObjects()
         self.removal = GuardedDelete(cast(Any, self.local), cast(Any, self.local))
         self.dry_run = False
+        #: of this node, by bucket; every other is its own
+        self.shares: dict[str, Share | None] = {}
         credentials = SwiftCredentials(
             provider="swift", endpoint="http://there/auth/v1.0", identity="mover", secret=Secret("key")
         )
@@ -105,9 +110,11 @@ class World:
                 activity=Activity(),
                 client=self.local,
                 newest=self.local,
+                division=SimpleNamespace(share=lambda account, bucket: self.shares.get(bucket, Share())),
                 clock=self.clock,
                 controls=self.controls,
                 failures=self.failures,
+                statuses=self.statuses,
                 removal=self.removal,
                 held=self.held,
                 cleanups=self.cleanups,

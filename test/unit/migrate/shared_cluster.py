@@ -67,7 +67,8 @@ class LocalCluster:
     """``point`` is called before each request of the migrator, with its method and name.
 
     ``freeze`` makes listings those of now until ``thaw``, as of a container replica that misses updates.
-    ``writes``: the names of the PUTs that were taken from the migrator.
+    ``writes`` and ``deletes``: the names of the PUTs and DELETEs that were taken from the migrator.
+    ``check`` is called with each change by it, its method and name, and the state before.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -75,8 +76,10 @@ class LocalCluster:
         self.has_container = False
         self.objects: dict[str, Version] = {}
         self.writes: list[str] = []
+        self.deletes: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.point: Callable[[str, str], None] = lambda method, name: None
+        self.check: Callable[[str, str, Version | None], None] = lambda method, name, before: None
         self._frozen: dict[str, Version] | None = None
 
     def content(self) -> dict[str, bytes]:
@@ -112,9 +115,12 @@ class LocalCluster:
         return found is not None and found.data is not None
 
     def _store(self, name: str, version: Version) -> bool:
+        """As an object server does: metadata that was posted later stays."""
         found = self.objects.get(name)
         if found is not None and found.written >= version.written:
             return False
+        if found is not None and found.data is not None and found.changed > version.written:
+            version = replace(version, changed=found.changed, headers=found.headers)
         self.objects[name] = version
         return True
 
@@ -142,6 +148,7 @@ class LocalCluster:
     ) -> Answer:
         _, _, below = path.partition("/")
         _, _, name = below.partition("/")
+        headers = {header.lower(): value for header, value in headers.items()}
         self._asked(method, name)
         if not name:
             return self._answer_container(method)
@@ -154,18 +161,25 @@ class LocalCluster:
             return Answer(404)
         if method == "HEAD":
             return Answer(200, self._described(found))
+        if method == "DELETE":
+            return self._delete(name, found, Timestamp.parse(headers["x-timestamp"]))
         assert method == "POST", method
         posted = Timestamp.parse(headers["x-timestamp"])
         if posted <= found.changed:
             return Answer(202)
         self.objects[name] = replace(found, changed=posted, headers=dict(headers))
+        self.check("POST", name, found)
         return Answer(202)
 
     def _answer_container(self, method: str) -> Answer:
         if method == "PUT":
             self.has_container = True
             return Answer(201)
-        return Answer(204 if self.has_container else 404)
+        told = (
+            ("X-Backend-Put-Timestamp", Timestamp.from_seconds(START).internal),
+            ("X-Container-Object-Count", str(len(self.content()))),
+        )
+        return Answer(204, told) if self.has_container else Answer(404)
 
     def _put(self, name: str, headers: Mapping[str, str], body: Any) -> Answer:
         at = Timestamp.parse(headers["x-timestamp"])
@@ -184,7 +198,16 @@ class LocalCluster:
         if not self._store(name, Version(data, at, at, dict(headers))):
             return Answer(202)
         self.writes.append(name)
+        self.check("PUT", name, found)
         return Answer(201)
+
+    def _delete(self, name: str, found: Version, at: Timestamp) -> Answer:
+        if found.written >= at:
+            return Answer(409)
+        self.objects[name] = Version(None, at, at)
+        self.deletes.append(name)
+        self.check("DELETE", name, found)
+        return Answer(204)
 
     def _described(self, found: Version) -> tuple[tuple[str, str], ...]:
         return (
