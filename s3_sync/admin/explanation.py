@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from s3_sync.admin.failures import Failure, failure_of
+from s3_sync.admin.migration_explanation import MigrationExplanation, explain_migrations
 from s3_sync.admin.node import NodeView
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
@@ -15,7 +16,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import NotFound, SyncError, UsageError
 from s3_sync.providers.registry import Registry
 from s3_sync.state.journal import WAITING
-from s3_sync.sync.inspection import HANDLED, HELD, RowPosition, destination
+from s3_sync.sync.inspection import HANDLED, HELD, RowPosition
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"
@@ -93,11 +94,13 @@ class Explanation:
     local: LocalStatus
     mappings: list[MappingExplanation]
     problems: list[str]
+    migrations: list[MigrationExplanation] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Whether no failure is known."""
-        return not any(each.failure or each.errors for each in self.mappings)
+        failing = any(each.failure or each.errors for each in self.mappings)
+        return not failing and not any(each.failure or each.errors for each in self.migrations)
 
 
 def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
@@ -124,12 +127,14 @@ def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
                 each.due = float(local.timestamp.partition("_")[0]) + mapping.profile.copy_after
             each.bytes_in = _bytes_in(local, remote)
             found.append(each)
-    return Explanation(account, container, name, local, found, [str(each) for each in node.problems])
+        migrations = list(explain_migrations(node, registry, (account, container, name), ask_store))
+    problems = [str(each) for each in node.problems]
+    return Explanation(account, container, name, local, found, problems, migrations)
 
 
 def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: RemoteStatus) -> MappingExplanation:
     profile = mapping.profile
-    found = MappingExplanation(mapping.label, destination(mapping), remote, profile.mode)
+    found = MappingExplanation(mapping.label, mapping.remote, remote, profile.mode)
     found.paused = node.controls.is_paused(mapping)
     found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
     found.failure = failure_of(node, mapping, name)

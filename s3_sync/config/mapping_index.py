@@ -26,6 +26,10 @@ class Index:
     def __len__(self) -> int:
         return len(self._exact) + len(self._whole)
 
+    def of_account(self, account: str) -> Mapping | None:
+        """Return the account-wide mapping, or None."""
+        return self._whole.get(account)
+
     def find(self, account: str, container: str) -> Mapping | None:
         """Return the mapping, with the container filled in; None if there is none, as for Swift's reserved
         containers."""

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 Record = Mapping[str, Any]
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_ACCOUNT_FIELDS = ("name", "count", "bytes", "last_modified", "storage_policy")
 _XML_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
 
 
@@ -32,6 +33,24 @@ def as_xml(records: Iterable[Record], container: str) -> bytes:
             line = SubElement(document, "object")
             for field in _XML_FIELDS:
                 SubElement(line, field).text = str(record[field])
+    text: bytes = tostring(document, encoding="UTF-8", xml_declaration=False)
+    return _DECLARATION + text
+
+
+def account_as_xml(records: Iterable[Record], account: str) -> bytes:
+    """Format the listing of an account, as ``as_xml`` that of a container. Swift has line breaks in this
+    one."""
+    document = Element("account", name=account)
+    document.text = "\n"
+    for record in records:
+        if "subdir" in record:
+            line = SubElement(document, "subdir", name=record["subdir"])
+        else:
+            line = SubElement(document, "container")
+            for field in _ACCOUNT_FIELDS:
+                if field in record:
+                    SubElement(line, field).text = str(record[field])
+        line.tail = "\n"
     text: bytes = tostring(document, encoding="UTF-8", xml_declaration=False)
     return _DECLARATION + text
 

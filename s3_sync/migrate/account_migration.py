@@ -99,7 +99,7 @@ class AccountMigration:
             self._remove(self._gone.popleft())
         elif self._is_due():
             self._update_metadata()
-            self._list()
+            self._checked_list()
         self._backoff.succeeded()
         return StepResult(bool(self._gone))
 
@@ -119,6 +119,15 @@ class AccountMigration:
             self._report("", "Failed to migrate the account's metadata of", error)
         else:
             self._settle("")
+
+    def _checked_list(self) -> None:
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            self._list()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
 
     def _list(self) -> None:
         context, began = self._context, self._context.clock.now()
@@ -145,6 +154,8 @@ class AccountMigration:
         if before.keys() == set(names):
             return
         self._children = {name: self.mapping.of_container(name) for name in names}
+        for child in self._children.values():
+            self._context.statuses.expect(child, None, None)
         came, went = self._children.keys() - before.keys(), before.keys() - self._children.keys()
         log.info(
             "%s: %d containers on this node (%d new, %d gone)",

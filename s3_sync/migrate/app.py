@@ -43,10 +43,13 @@ from s3_sync.state.held_deletes import HeldDeletesLedger
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.paths import migration_failures_path
 from s3_sync.state.segment_cleanups import SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
+
+#: in seconds
+A_DAY = 86400.0
 
 DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
 #: pages of listings that are requested at a time, by all migrations together
@@ -100,9 +103,14 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     use_swift_dir(settings.swift_dir)
     statuses = MigrationStatuses(settings.migrator.status_file, observed=dry_run)
     stack.callback(statuses.flush)
-    failures = MigrationFailures(migration_failures_path(settings.status_dir))
+    journal = migration_failures_path(settings.status_dir)
+    failures = MigrationFailures(journal)
     stack.callback(failures.close)
-    deletes = JournalFile(migration_deletes_path(settings.status_dir), DELETES_SCHEMA)
+    if not dry_run:
+        statuses.tidy(Clock().now() - A_DAY)
+        statuses.prune(settings.mappings)
+        failures.prune(settings.mappings)
+    deletes = JournalFile(journal, DELETES_SCHEMA)
     stack.callback(deletes.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)

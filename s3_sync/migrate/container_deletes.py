@@ -14,15 +14,18 @@ from s3_sync.state.migration_status import PassCounts
 
 
 class ContainerDeletes:
-    """``run`` takes what a whole pass has found in the local container alone."""
+    """``run`` takes what a whole pass has found in the local container alone. ``nodes``: how many share what
+    a pass may delete."""
 
     def __init__(self, context: Context, mapping: Mapping, source: BucketProof) -> None:
+        self.nodes = 1
         self._mapping = mapping
         self._deletes = Deletes(DeleteServices.of(context, mapping), mapping, source)
 
     def run(self, local_only: Sequence[LocalEntry]) -> PassCounts:
         """Delete what was deleted at the source. Returns how many were deleted, have failed, and wait for an
         operator. Raises SyncError."""
+        self._deletes.nodes = self.nodes
         self._deletes.begin_pass()
         deleted = self._deletes.reconcile(self._mapping.container, local_only)
         held = self._deletes.end_pass()

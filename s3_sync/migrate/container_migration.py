@@ -12,11 +12,9 @@ through the parts in which something was left, and helps with what still is miss
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping, MigrationOptions
@@ -27,21 +25,19 @@ from s3_sync.errors import SyncError
 from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
 from s3_sync.migrate.containers import Containers
-from s3_sync.migrate.decide import Action, LocalEntry, decide
-from s3_sync.migrate.division import Lookups, Share, in_order
-from s3_sync.migrate.objects import ObjectMigration, Result
+from s3_sync.migrate.current_pass import Flight, Pass
+from s3_sync.migrate.decide import Action, LocalEntry
+from s3_sync.migrate.division import Lookups, Share
+from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
-from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
 
 log = logging.getLogger("swift-s3-migrator")
 
-#: names that only the local cluster has that one pass considers; more are left to the next pass
-MAX_LOCAL_ONLY = 100_000
 #: this many objects in a row that fail for reasons of the source, or of the local cluster, count as an outage
 OUTAGE_MIN_OBJECTS = 20
 #: batches in flight
@@ -50,100 +46,6 @@ MAX_BATCHES = 4
 POLL = 0.05
 #: what was left to another node is its own affair for so many poll intervals: by then it has seen it, too
 HELP_AFTER_POLLS = 2
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A batch in flight: of its objects, ``remaining`` are not done yet."""
-
-    last: str | None
-    remaining: int
-
-
-@dataclass(slots=True)
-class _Pass:
-    """``after``: the marker that it began after; empty for a pass over everything. ``counts``: since the last
-    save. ``failed_in_row``: objects that failed in an outage since the last one that did not.
-    ``failed_before``: names that have failed before, and were not met yet.
-
-    ``rank``: of this node for the names that are its business now; ``left``: parts of the listings with names
-    for which it has a higher one, as the names that they begin after and end with; ``left_at``: when the last
-    of them was listed."""
-
-    scan: Scan
-    objects: ObjectMigration
-    lookups: Lookups
-    after: str
-    not_after: float | None
-    failed_before: set[str]
-    share: Share
-    batches: Iterator[Batch] = iter(())
-    rank: int = 0
-    left: list[tuple[str, str | None]] = field(default_factory=list)
-    left_at: float = 0.0
-    counts: PassCounts = field(default_factory=PassCounts)
-    is_new: bool = True
-    listed: int = 0
-    local_only: list[LocalEntry] = field(default_factory=list)
-    flights: deque[_Flight] = field(default_factory=deque)
-    ended: bool = False
-    failed_in_row: int = 0
-    outage: SyncError | None = None
-
-    def walk(self, parts: list[tuple[str, str | None]]) -> None:
-        """Let ``batches`` be those of these parts of the listings."""
-        self.batches = chain.from_iterable(self.scan.batches(*part) for part in parts)
-        self.ended = False
-
-    def help(self) -> None:
-        """Go on with the names that nodes of a lower rank have left undone."""
-        parts, self.left = self.left, []
-        self.rank += 1
-        self.lookups.always = True
-        self.walk(parts)
-
-    def begin(self, batch: Batch, now: float) -> Sequence[tuple[ListedObject, Action]]:
-        """Return the objects of a batch that something has to be done about, in the order in which to do
-        it."""
-        wanted: list[tuple[ListedObject, Action]] = []
-        has_left = False
-        for source, local in batch.pairs:
-            action = decide(source, local, self.not_after)
-            if source is None or action is Action.LOCAL_ONLY:
-                if local is not None and not self.rank and len(self.local_only) < MAX_LOCAL_ONLY:
-                    self.local_only.append(local)
-            elif action is not Action.NONE:
-                self.failed_before.discard(source.name)
-                rank = self.share.rank_of(source.name)
-                has_left = has_left or rank > self.rank
-                if rank == self.rank:
-                    wanted.append((source, action))
-        if has_left:
-            self._leave(batch, now)
-        return in_order(self.rank, wanted)
-
-    def _leave(self, batch: Batch, now: float) -> None:
-        after = batch.after
-        if self.left and self.left[-1][1] == after:
-            after, _ = self.left.pop()
-        self.left.append((after, batch.last))
-        self.left_at = now
-
-    def count(self, more: PassCounts) -> None:
-        values = (getattr(self.counts, each.name) + getattr(more, each.name) for each in fields(PassCounts))
-        self.counts = PassCounts(*values)
-
-    def take_counts(self) -> PassCounts:
-        """Return what was counted since the last call."""
-        counts, self.counts = self.counts, PassCounts()
-        return counts
-
-    def add(self, result: Result) -> None:
-        self.count(result.counts)
-        if result.outage is None:
-            self.failed_in_row, self.outage = 0, None
-        else:
-            self.failed_in_row, self.outage = self.failed_in_row + 1, result.outage
 
 
 class ContainerMigration:
@@ -155,18 +57,18 @@ class ContainerMigration:
         assert mapping.migration is not None
         self.mapping = mapping
         self._options: MigrationOptions = mapping.migration
+        self._divided_by = divided_by
         self._context = replace(context, stop=LinkedStop(context.stop))
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._tally = context.activity.mapping_counters(mapping, context.stats)
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
         self._log_once = LogOnce()
-        self._pass: _Pass | None = None
-        self._divided_by = divided_by
-        self._deletes: ContainerDeletes | None = None
+        self._pass: Pass | None = None
         #: when this node, which leaves creating it to another, found no local container; None: there is one
         self._missing_since: float | None = None
         #: names that only the local cluster has -> when this node, which leaves them to another, found that
         self._local_since: dict[str, float] = {}
+        self._deletes: ContainerDeletes | None = None
         #: the container of older versions, which is migrated, too; see ``Job``
         self.children: dict[str, Mapping] | None = None
 
@@ -204,7 +106,13 @@ class ContainerMigration:
     def _checked_step(self) -> StepResult:
         if self._context.halted(self.mapping):
             return StepResult(False)
-        step = self._step()
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            step = self._step()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
         self._backoff.succeeded()
         return step
 
@@ -234,7 +142,7 @@ class ContainerMigration:
         self._end(current)
         return StepResult(False)
 
-    def _help(self, current: _Pass) -> StepResult:
+    def _help(self, current: Pass) -> StepResult:
         """Go on with what other nodes have left undone, once they have had their time for it."""
         seconds = current.left_at + self._time_for_others - self._context.clock.now()
         if seconds > 0:
@@ -269,22 +177,32 @@ class ContainerMigration:
             self._missing_since = now
         return self._missing_since + share.ordinal * self._time_for_others - now
 
-    def _begin(self, share: Share) -> _Pass:
+    def _begin(self, share: Share) -> Pass:
         context, options = self._context, self._options
         bucket = context.registry.open_bucket(self.mapping)
         status = context.statuses.of(self.mapping)
         if not context.dry_run:
-            self._prepare(bucket)
+            self._prepare(bucket, share)
+        if not status.last_pass:
+            self._expect()
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
         not_after = None if options.older_than is None else context.clock.now() - options.older_than
         failed = set(context.failures.names(self.mapping.journal_key))
-        begun = _Pass(scan, objects, lookups, status.marker, not_after, failed, share)
+        begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])
         return begun
 
-    def _prepare(self, bucket: Bucket) -> None:
+    def _expect(self) -> None:
+        """Save how much the source has, if it says so."""
+        provider = self._context.registry.provider(self.mapping.credentials)
+        told = provider.head_bucket(self.mapping.bucket)
+        counts = (told.get(f"x-container-{what}", "") for what in ("object-count", "bytes-used"))
+        objects, size = (int(count) if count.isdecimal() else None for count in counts)
+        self._context.statuses.expect(self.mapping, objects, size)
+
+    def _prepare(self, bucket: Bucket, share: Share) -> None:
         """Make the local container, and the account if that is wanted, what they are at the source."""
         context, mapping = self._context, self.mapping
         provider = context.registry.provider(mapping.credentials)
@@ -292,39 +210,39 @@ class ContainerMigration:
             AccountMetadata(context.client, provider, mapping).reconcile()
         containers = Containers(context.client, provider, mapping, context.clock, bucket.clock_offset)
         versions = containers.prepare(mapping.container)
-        if versions and not mapping.is_account:  # else it has a job as every container has
+        if versions and not mapping.is_account and self.children is None:  # else it has a job of its own
             older = replace(mapping, container=versions, bucket=versions, parent_key=mapping.journal_key)
-            if self.children is None:
-                self.children = {versions: older}
-        self._deletes = container_deletes(context, mapping, provider, bucket)
+            self.children = {versions: older}
+        if self._deletes is None:
+            self._deletes = container_deletes(context, mapping, provider, bucket)
+        self._deletes.nodes = share.nodes
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
             self.mapping.account, self.mapping.container, self._options.prefix, after=after
         )
         for entry in listing:
-            modified = iso_date_or_zero(entry["last_modified"])
-            yield LocalEntry(entry["name"], entry["bytes"], entry["hash"], modified)
+            yield LocalEntry.of(entry)
 
-    def _start(self, current: _Pass, batch: Batch) -> None:
+    def _start(self, current: Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""
         wanted = current.begin(batch, self._context.clock.now())
         due = [(source, action) for source, action in wanted if current.objects.is_due(source)]
         current.count(PassCounts(waiting=len(wanted) - len(due)))
         if not current.rank:
             self._count(current, batch)
-        flight = _Flight(batch.last, len(due))
+        flight = Flight(batch.last, len(due))
         current.flights.append(flight)
         for source, action in due:
             self._context.workers.spawn(partial(self._migrate, current, flight, source, action))
 
-    def _count(self, current: _Pass, batch: Batch) -> None:
+    def _count(self, current: Pass, batch: Batch) -> None:
         current.listed += batch.listed
         self._context.stats.counter(self.mapping.stats_prefix, "scanned", batch.listed)
         listed_bytes = sum(source.size for source, _ in batch.pairs if source is not None)
         current.count(PassCounts(scanned=batch.listed, listed_bytes=listed_bytes))
 
-    def _migrate(self, current: _Pass, flight: _Flight, source: ListedObject, action: Action) -> None:
+    def _migrate(self, current: Pass, flight: Flight, source: ListedObject, action: Action) -> None:
         try:
             if not self._context.stop.is_set():
                 result = current.objects.migrate(source, action)
@@ -337,19 +255,19 @@ class ContainerMigration:
         finally:
             flight.remaining -= 1
 
-    def _land(self, current: _Pass) -> None:
+    def _land(self, current: Pass) -> None:
         """Move the marker to the end of the last batch that, with all before it, is done."""
-        landed: _Flight | None = None
+        landed: Flight | None = None
         while current.flights and not current.flights[0].remaining:
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
+        self._heartbeat.made_progress()
         # what helps has begun the pass over: after a crash, the next one leaves nothing out
         self._save(current, "" if current.rank else landed.last or "")
 
-    def _end(self, current: _Pass) -> None:
-        if not current.after:
-            # what a whole pass has not met again is gone at the source, or has been overwritten here
+    def _end(self, current: Pass) -> None:
+        if not current.after:  # met nowhere: gone at the source, or done by another node or a client
             self._context.failures.settle(self.mapping.journal_key, current.failed_before)
             if self._deletes is not None:
                 current.count(self._deletes.run(self._due_deletes(current)))
@@ -357,7 +275,7 @@ class ContainerMigration:
         self._context.statuses.flush()
         self._pass = None
 
-    def _due_deletes(self, current: _Pass) -> list[LocalEntry]:
+    def _due_deletes(self, current: Pass) -> list[LocalEntry]:
         """Return what only the local cluster has, as far as it is this node's business now: the first of
         those that share a container deletes at once, the others what it has had the time for."""
         now, before = self._context.clock.now(), self._local_since
@@ -367,7 +285,7 @@ class ContainerMigration:
         self._local_since = {each.name: before.get(each.name, now) for each in current.local_only}
         return [each for each in current.local_only if now >= self._local_since[each.name] + time_for_others]
 
-    def _save(self, current: _Pass, marker: str, ended: bool = False) -> None:
+    def _save(self, current: Pass, marker: str, ended: bool = False) -> None:
         is_reset = current.is_new and not current.after
         current.is_new = False
         self._context.statuses.save_pass(self.mapping, marker, current.take_counts(), is_reset, ended)

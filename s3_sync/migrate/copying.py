@@ -9,10 +9,9 @@ from enum import Enum
 from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
-from s3_sync.model.headers import to_swift
-from s3_sync.model.migration import OWNER, source_version
-from s3_sync.model.objects import ListedObject, ObjectInfo
-from s3_sync.model.timestamps import Timestamp
+from s3_sync.migrate.headers import object_headers, version_of
+from s3_sync.migrate.large_copying import LargeCopier
+from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.counting import CountingBody
 
@@ -41,13 +40,15 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class CopyServices:
-    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch.
+    ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
-    max_object: int
+    large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
+    source_digest: str = ""
 
 
 class ObjectCopier:
@@ -62,6 +63,9 @@ class ObjectCopier:
     def copy(self, listed: ListedObject, action: Action) -> Copied:
         """Do what was decided for a listed object. Raises SyncError."""
         try:
+            if action is Action.COMPARE:
+                self._services.large.check_same(self._container, listed)
+                return Copied(Outcome.SAME)
             if action is Action.UPDATE and (updated := self._update(listed)) is not None:
                 return updated
             return self._copy(listed)
@@ -74,16 +78,22 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
 
     def _copy(self, listed: ListedObject) -> Copied:
-        with self._source.get_object(listed.name) as result:
+        # at another Swift, as it is stored: it would read what a manifest names, and some it would refuse
+        options = GetOptions(stored=self._source.features.native_large_objects)
+        with self._source.get_object(listed.name, options) as result:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
-            headers = object_headers(info, version_of(listed, info))
-            if info.md5 is not None:
-                headers["etag"] = info.md5  # Swift refuses other bytes
-            body = CountingBody(result.body, self._services.count)
-            self._writer.put_object(self._container, listed.name, body, headers)
-        return Copied(Outcome.COPIED, info.size)
+            version = version_of(listed, info)
+            headers = object_headers(info, version, self._services.source_digest)
+            if not self._services.large.is_large(info):
+                headers["etag"] = info.md5 or ""  # Swift refuses other bytes
+                body = CountingBody(result.body, self._services.count)
+                self._writer.put_object(self._container, listed.name, body, headers)
+                return Copied(Outcome.COPIED, info.size)
+        # the connection is free again: parts have requests of their own
+        size = self._services.large.copy(self._container, info, version, headers)
+        return Copied(Outcome.COPIED, size)
 
     def _update(self, listed: ListedObject) -> Copied | None:
         """Replace the local metadata, if the bytes still are those of the source; None if they are not."""
@@ -96,27 +106,11 @@ class ObjectCopier:
         version = version_of(listed, info)
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
-        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        headers = object_headers(info, version, self._services.source_digest)
+        self._writer.post_object(self._container, listed.name, headers)
         return Copied(Outcome.UPDATED)
 
     def _is_expired(self, info: ObjectInfo) -> bool:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""
         expires = info.meta.delete_at if info.expires is None else info.expires
         return expires is not None and expires <= self._services.now()
-
-
-def version_of(listed: ListedObject, info: ObjectInfo) -> Timestamp:
-    """Return the X-Timestamp of the local object: that of a Swift source, else when it was last modified."""
-    if info.x_timestamp is not None:
-        return info.x_timestamp
-    return source_version(listed.last_modified, info.last_modified)
-
-
-def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
-    """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
-    the mark of this migration."""
-    headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
-    headers.setdefault("content-type", info.meta.content_type)
-    if info.expires is not None:
-        headers["x-delete-at"] = str(info.expires)
-    return headers

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from s3_sync.cluster.newest import Deleted, Present
+from s3_sync.config.coverage import EVERYWHERE
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
 from s3_sync.migrate.decide import Action
 from s3_sync.migrate.division import Lookups
+from s3_sync.migrate.large.job import LargeServices
+from s3_sync.migrate.large_copying import LargeCopier
+from s3_sync.migrate.own_segments import OwnSegments
+from s3_sync.migrate.replaced_segments import ReplacedSegments
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
 from s3_sync.model.objects import ListedObject
@@ -18,7 +23,10 @@ from s3_sync.model.outcomes import PRESENT, SUPERSEDED, VANISHED, Kind
 from s3_sync.model.outcomes import Outcome as RowOutcome
 from s3_sync.providers.base import Bucket
 from s3_sync.state.migration_status import PassCounts
+from s3_sync.transfer.restore import Limits
 
+#: segments of an SLO, Swift's default (``max_manifest_segments``)
+MAX_SEGMENTS = 1000
 _OUTCOMES = {
     Outcome.COPIED: RowOutcome(Kind.COPIED),
     Outcome.UPDATED: RowOutcome(Kind.UPDATED),
@@ -55,9 +63,24 @@ class ObjectMigration:
         self._bucket = bucket
         self._lookups = lookups
         self._key = mapping.journal_key
-        writer = context.writers.of(mapping.account)
-        services = CopyServices(bucket, writer, context.max_object, count, context.clock.now)
+        self._writer = context.writers.of(mapping.account)
+        large = LargeServices(
+            source=bucket,
+            writer=self._writer,
+            limits=Limits(context.max_object, MAX_SEGMENTS, context.segment_size),
+            parts=context.parts,
+            count=count,
+            prepare=self._prepare_segments,
+            # what every container of an account has is migrated in any case
+            allowed=(EVERYWHERE,) if mapping.is_account else mapping.profile.segment_containers,
+            now=context.clock.now,
+            source_digest=mapping.source_digest,
+        )
+        copier = LargeCopier(large)
+        services = CopyServices(bucket, self._writer, copier, count, context.clock.now, mapping.source_digest)
         self._copier = ObjectCopier(services, mapping.container)
+        own = OwnSegments(context.client, context.newest, context.removal, context.cleanups, context.parts)
+        self._replaced = ReplacedSegments(own, context.newest, mapping)
 
     def is_due(self, listed: ListedObject) -> bool:
         """Whether a listed object may be tried now: it has not failed lately."""
@@ -82,7 +105,23 @@ class ObjectMigration:
                 return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
+        if action is Action.REPLACE:
+            with self._replaced.around(listed.name):
+                return self._copier.copy(listed, action)
         return self._copier.copy(listed, action)
+
+    def _prepare_segments(self, container: str) -> None:
+        """Create a container for segments with the policy of the migration, unless it exists. Raises
+        LocalUnavailable."""
+        status, _ = self._writer.request("HEAD", container)
+        if status // 100 == 2:
+            return
+        policy = self._mapping.profile.storage_policy
+        status, _ = self._writer.request(
+            "PUT", container, headers={"X-Storage-Policy": policy} if policy else None
+        )
+        if status // 100 != 2:
+            raise LocalUnavailable(f"PUT {container}: status {status}")
 
     def _is_newer_locally(self, listed: ListedObject) -> bool:
         state = self._context.newest.of(self._mapping.account, self._mapping.container, listed.name)

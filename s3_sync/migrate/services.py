@@ -28,9 +28,9 @@ class MigrateServices(Services):
 
     client: LocalSwift
     newest: NewestState
-    division: Division
     writers: Writers
     removal: GuardedDelete
+    division: Division
     statuses: MigrationStatuses
     failures: MigrationFailures
     held: HeldDeletesLedger

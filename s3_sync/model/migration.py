@@ -6,17 +6,25 @@ the names and values of this module must never change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
+from s3_sync.model.container_metadata import PREFIX
+from s3_sync.model.headers import is_field_name, is_field_value
 from s3_sync.model.timestamps import Timestamp
 
 #: of an object that a migration has written: its X-Timestamp. A transient system header, so that any POST or
 #: PUT by a client removes it: what clients have changed belongs to them
 OWNER = "x-object-transient-sysmeta-multi-cloud-internal-migrator"
+#: of an object that a migration has written: its source (``Mapping.source_digest``). Earlier versions
+#: wrote none
+SOURCE = f"{OWNER}-source"
 #: of an SLO whose source is one object: the ETag of the source
 SOURCE_ETAG = "x-object-transient-sysmeta-multi-cloud-internal-migrator-remote-etag"
 #: of a container: one of ContainerState
 CONTAINER_STATE = "x-container-sysmeta-multi-cloud-internal-migrator"
+#: of a container that a migration has created: as SOURCE
+CONTAINER_SOURCE = f"{CONTAINER_STATE}-source"
 #: system headers in which Swift's versioned_writes keeps X-Versions-Location and X-History-Location
 VERSIONS_LOCATION = "x-container-sysmeta-versions-location"
 VERSIONS_MODE = "x-container-sysmeta-versions-mode"
@@ -37,6 +45,50 @@ class ContainerState(Enum):
         """None for a container without a state, and for a state of no known version, whose container is not
         touched either."""
         return next((state for state in cls if state.value == text), None)
+
+
+#: who may read a container, and write into it; only owners of an account see and set it
+_ACCESS = ("x-container-read", "x-container-write")
+#: header of a client -> the mode that versioned_writes keeps for it
+_VERSIONS = {"x-history-location": "history", "x-versions-location": "stack"}
+
+
+def container_headers(source: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a container gets from its source, a Swift container with these headers:
+    metadata, ACLs and the place of older versions, and nothing else that a store tells. All names are in
+    lower case."""
+    found = {
+        name: value
+        for name, value in source.items()
+        if value and is_field_value(value) and (name in _ACCESS or _is_metadata(name))
+    }
+    for name, mode in _VERSIONS.items():
+        if source.get(name):
+            found |= {VERSIONS_LOCATION: source[name], VERSIONS_MODE: mode}
+    return found
+
+
+def _is_metadata(name: str) -> bool:
+    return name.startswith(PREFIX) and is_field_name(name)
+
+
+#: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
+_RESERVED = "\0"
+
+
+def deletes_container(container: str) -> str:
+    """Return the container that has on record what clients have deleted in this one, and the source keeps."""
+    return f"{_RESERVED}deletes{_RESERVED}{container}"
+
+
+def deletes_name(name: str) -> str:
+    """Return the object that stands for the delete of a name; its X-Timestamp is that of the delete."""
+    return f"{_RESERVED}{name}"
+
+
+def name_of_delete(written: str) -> str:
+    """Reverse ``deletes_name``."""
+    return written[len(_RESERVED) :]
 
 
 def segments_container(container: str) -> str:

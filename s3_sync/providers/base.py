@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import TracebackType
 from typing import Protocol
@@ -253,7 +253,8 @@ class Bucket(Protocol):
 
     def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
         """Raises NotFound, PreconditionFailed, Archived, and InvalidRequest for an unsatisfiable range;
-        NotSupported for a part, without ``features.reads_parts`` or if the server does not know it.
+        NotSupported for a part, without ``features.reads_parts`` or if the server does not know it, and for
+        ``stored`` without ``features.native_large_objects``.
 
         The ``status`` of a PreconditionFailed is 304 for if_none_match, else 412. The body's ``rewind`` sends
         another GET, for exactly the same version.
@@ -338,10 +339,13 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketEntry:
-    """One bucket of an account. ``created``: seconds since the epoch, 0.0 if unknown."""
+    """One bucket of an account. ``created``: seconds since the epoch, 0.0 if unknown. ``count``, ``size``: of
+    its objects, in bytes, as far as the store lists them; else 0."""
 
     name: str
     created: float = 0.0
+    count: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
 
 
 class Provider(Protocol):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from s3_sync.largeobject.manifest import Manifest, Segment
 from s3_sync.largeobject.naming import Named
 from s3_sync.largeobject.plan import PartLimits
-from s3_sync.model.objects import PutOptions, PutResult
-from s3_sync.model.timestamps import Timestamp
+from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 
 if TYPE_CHECKING:
     from s3_sync.providers.base import Bucket
@@ -87,12 +86,12 @@ class LargeObjects(Protocol):
         """Sizes and number of the segments of an SLO."""
         ...
 
-    def segments(self, container: str, needed: Timestamp | None = None) -> Bucket:
+    def segments(self, container: str, needed: ObjectMeta | None = None) -> Bucket:
         """The container for segments of a local container, with names as they are there. It is created when
         something is first written. Sends no request.
 
-        ``needed``: the version of a large object that needs the segments. What expires by its age counts from
-        then on, if it is written through this bucket."""
+        ``needed``: the metadata of a large object that needs the segments, with its marks. What is written
+        through this bucket and expires by its age lives longer than that object's copy."""
         ...
 
     def remote(self, container: str) -> Bucket:

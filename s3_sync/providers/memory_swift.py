@@ -17,7 +17,7 @@ from s3_sync.largeobject.naming import Named, Place
 from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.lifetime import later
-from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import KIND_MARKS, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Features, ListPage, ListQuery, WriteOptions
@@ -129,6 +129,19 @@ class MemoryContainer(MemoryBucket):
         """An object as it is stored."""
         return super()._find(name)
 
+    def _stored(self, name: str) -> StoredObject:
+        found = self.raw(name)
+        user = {mark: value for mark, value in found.meta.marks.items() if mark not in KIND_MARKS}
+        meta = replace(found.meta, user={**found.meta.user, **user}, marks={})
+        if found.segments is not None:
+            raw = Manifest.of(found.segments).raw
+            meta = meta.marked(x_static_large_object="True")
+            return replace(found, data=raw, etag=md5_hex(raw), meta=meta, segments=None)
+        if found.below is not None:
+            meta = meta.marked(x_object_manifest="/".join(found.below))
+            return replace(found, etag=md5_hex(found.data), meta=meta, below=None)
+        return replace(found, meta=meta)
+
     def _find(self, name: str) -> StoredObject:
         """A large object with the size, ETag and marks that a HEAD shows."""
         found = self.raw(name)
@@ -203,13 +216,13 @@ class MemoryLargeObjects:
     def limits(self) -> PartLimits:
         return self._swift.limits
 
-    def segments(self, container: str, needed: Timestamp | None = None) -> MemoryContainer:
+    def segments(self, container: str, needed: ObjectMeta | None = None) -> MemoryContainer:
         return self._container(self._namer.remote(container), needed)
 
     def remote(self, container: str) -> MemoryContainer:
         return self._container(container, None)
 
-    def _container(self, name: str, needed: Timestamp | None) -> MemoryContainer:
+    def _container(self, name: str, needed: ObjectMeta | None) -> MemoryContainer:
         write = self._bucket.write
         options = WriteOptions(segments=self._namer, lifetime=write.lifetime.of_segments(needed))
         return self._swift.bucket(name, KeyNamer.plain(), options)

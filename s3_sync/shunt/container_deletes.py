@@ -36,7 +36,7 @@ class ContainerDeletes:
         ):
             return request.app(environ, start_response)
         try:
-            answer = HTTPConflict(request=SwobRequest(environ)) if shows_anything(request.target) else None
+            answer = HTTPConflict(request=SwobRequest(environ)) if shows_anything(request) else None
         except RemoteError as error:
             answer = error_response(error, request, self._log)
         respond = request.app if answer is None else answer

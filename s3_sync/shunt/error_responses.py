@@ -6,6 +6,8 @@ otherwise. Never 404 unless the store says that the object does not exist.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from swift.common.swob import (
     HTTPBadGateway,
     HTTPConflict,
@@ -16,9 +18,9 @@ from swift.common.swob import (
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
 
-from s3_sync.errors import Archived, NotSupported, ObjectLocked, PreconditionFailed, RemoteError
+from s3_sync.errors import Archived, NotSupported, ObjectLocked, PreconditionFailed, RemoteError, SyncError
 from s3_sync.providers.wrappers.bulkhead import CIRCUIT_OPEN
-from s3_sync.shunt.request import Request
+from s3_sync.shunt.request import Environ
 from s3_sync.shunt.retrievals import BeingRetrieved
 from s3_sync.shunt.telemetry import SwiftLogger
 
@@ -34,7 +36,20 @@ _NOT_SUPPORTED = "The remote store of this container does not support this opera
 _REFUSED = "The remote store of this container refused the request.\n"
 
 
-def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> SwobResponse:
+class Logged(Protocol):
+    """What is needed of a request. ``path``: as log lines show it."""
+
+    @property
+    def environ(self) -> Environ: ...
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+def error_response(error: RemoteError, request: Logged, log: SwiftLogger) -> SwobResponse:
     """Log the error for the operator, and return the response for the client."""
     swob_request = SwobRequest(request.environ)
     plain = {"Content-Type": "text/plain"}
@@ -55,6 +70,12 @@ def error_response(error: RemoteError, request: Request, log: SwiftLogger) -> Sw
         headers = {**plain, "Retry-After": _seconds(error)}
         return HTTPServiceUnavailable(request=swob_request, body=_UNAVAILABLE, headers=headers)
     return HTTPBadGateway(request=swob_request, body=_REFUSED, headers=plain)
+
+
+def try_later(error: SyncError, request: Logged, log: SwiftLogger) -> SwobResponse:
+    """Log a failure of the cluster, and return the response for the client."""
+    log.error("%s %s: %s", request.method, request.path, error)
+    return HTTPServiceUnavailable(request=SwobRequest(request.environ), headers={"Retry-After": "1"})
 
 
 def _seconds(error: RemoteError) -> str:

@@ -70,7 +70,7 @@ def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:
 
 def written_at(info: ObjectInfo) -> Timestamp:
     """Return when the object was written to Swift, or to the store if it was never in Swift."""
-    return info.meta.swift_timestamp or Timestamp.from_seconds(info.last_modified)
+    return info.meta.swift_timestamp or info.x_timestamp or Timestamp.from_seconds(info.last_modified)
 
 
 def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
@@ -80,9 +80,10 @@ def is_expired(info: ObjectInfo, now: float | None = None) -> bool:
 
 
 def is_deleted(mapping: Mapping, info: ObjectInfo, tombstone: Timestamp) -> bool:
-    """Return whether a client's delete, still to be propagated, is newer than the copy at the remote
-    store."""
-    return mapping.profile.propagate_delete and tombstone.offset == 0 and tombstone > written_at(info)
+    """Return whether a client's delete is newer than the copy at the remote store, and counts for it: it is
+    still to be propagated, or the copy is the source of a migration."""
+    counts = mapping.profile.propagate_delete or mapping.migration is not None
+    return counts and tombstone.offset == 0 and tombstone > written_at(info)
 
 
 def cross_origin(headers: Iterable[tuple[str, str]], answer: Iterable[tuple[str, str]] = ()) -> Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -26,8 +26,8 @@ from s3_sync.listing.prefetch import Prefetch
 from s3_sync.listing.query import ListingQuery
 from s3_sync.listing.walk import Page, Walk
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
+from s3_sync.shunt.deleted_names import shown_bucket
 from s3_sync.shunt.headers import cross_origin
-from s3_sync.shunt.mapping_table import MappedContainer
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Environ, Headers, LocalResponse, Request, StartResponse
 from s3_sync.shunt.telemetry import SwiftLogger
@@ -64,7 +64,10 @@ class Listings:
         #: mappings whose last remote listing failed
         self._failing: set[str] = set()
 
-    def __call__(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(
+        self, request: Request, start_response: StartResponse, create: Callable[[], bool] | None = None
+    ) -> Iterable[bytes]:
+        """``create``: creates the container after the cluster's 404, and returns whether it exists now."""
         environ = request.environ
         client_request = SwobRequest(dict(environ))
         try:
@@ -78,14 +81,14 @@ class Listings:
         if versions and has_versions(request):
             return request.app(environ, start_response)
         mapping = request.target.mapping
-        fetch = _Fetch(request.target.bucket)
+        fetch = _Fetch(shown_bucket(request))
         pages = _pages(fetch, mapping, query, self._no_rollup)
         # A moved object is in the bucket before it leaves the cluster, so the bucket is read after the
         # cluster: in the other order, an object moved in between would be in neither listing.
         in_parallel = mapping.profile.retain_local and is_allowed(environ)
         remote = Prefetch(pages) if in_parallel else None
         try:
-            local = LocalListing(request)
+            local = _local_part(request, create)
             if local.records is None:
                 return local.send(start_response)
             if remote is None:
@@ -127,21 +130,21 @@ class Listings:
 
 
 class LocalListing:
-    """The local part. ``records`` is None if the response is not a listing; ``send`` then passes it on."""
+    """The local part. ``records`` is None if the response is not a listing; ``send`` then passes it on.
+    ``ask``: sends the request to the cluster. ``name``: of the container, or account, that is listed."""
 
     records: list[Mapping[str, Any]] | None = None
 
-    def __init__(self, request: Request) -> None:
-        environ = request.environ
+    def __init__(self, environ: Environ, ask: Callable[[], LocalResponse], name: str) -> None:
+        self.name = name
         formatted = _FORMATTED in environ
         client_query = environ.get("QUERY_STRING", "")
         swob_request = SwobRequest(environ)
         params = swob_request.params
         self._has_format = "format" in params
-        self._container = request.container
         swob_request.params = {**params, "format": "json"}
         try:
-            self._local: LocalResponse = request.ask_local()
+            self._local: LocalResponse = ask()
         finally:
             environ["QUERY_STRING"] = client_query
         #: listing_formats is to our right, so its output format is produced here
@@ -180,8 +183,15 @@ class LocalListing:
     def headers(self) -> Headers:
         return self._local.headers
 
+    @property
+    def status(self) -> int:
+        return self._local.status
+
     def send(self, start_response: StartResponse) -> Iterable[bytes]:
         return self._local.send(start_response)
+
+    def formatted(self, records: Sequence[Mapping[str, Any]], content_type: str) -> bytes:
+        return FORMATS[content_type](records, self.name)
 
     def respond(
         self,
@@ -198,12 +208,19 @@ class LocalListing:
             if name.lower() not in ("content-length", "content-type")
         ]
         if self._formats:
-            body, written = FORMATS[content_type](records, self._container), content_type
+            body, written = self.formatted(records, content_type), content_type
             if not self._has_format:
                 headers.append(("Vary", "Accept"))
         headers += [("Content-Type", f"{written}; charset=utf-8"), ("Content-Length", str(len(body)))]
         start_response("200 OK" if body else "204 No Content", [*headers, *more])
         return [body]
+
+
+def _local_part(request: Request, create: Callable[[], bool] | None) -> LocalListing:
+    local = LocalListing(request.environ, request.ask_local, request.container)
+    if local.status != 404 or create is None or not create():
+        return local
+    return LocalListing(request.environ, request.ask_local, request.container)
 
 
 def _query(request: SwobRequest) -> ListingQuery | None:
@@ -240,12 +257,16 @@ def is_allowed(environ: Environ) -> bool:
     return authorize(request) is None
 
 
-def shows_anything(target: MappedContainer) -> bool:
+def shows_anything(request: Request) -> bool:
     """Return whether a listing of the container shows anything that is in the bucket. Raises RemoteError."""
-    fetch = _Fetch(target.bucket)
-    return (
-        next(_pages(fetch, target.mapping, ListingQuery.from_request({}, limit=1), set()), None) is not None
-    )
+    return next(remote_entries(request, 1), None) is not None
+
+
+def remote_entries(request: Request, limit: int) -> Iterator[Entry]:
+    """Iterate over the first entries of a listing of what is in the bucket. Raises RemoteError."""
+    fetch, query = _Fetch(shown_bucket(request)), ListingQuery.from_request({}, limit)
+    for page in _pages(fetch, request.target.mapping, query, set()):
+        yield from page
 
 
 def _pages(

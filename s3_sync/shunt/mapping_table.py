@@ -13,6 +13,7 @@ from s3_sync.config.settings import Mapping, ShuntSettings
 from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
+from s3_sync.shunt.source_bucket import SourceBucket
 from s3_sync.shunt.telemetry import SwiftLogger
 
 #: cached containers of ``/*`` mappings; clients can request any number of them
@@ -29,15 +30,27 @@ class MappedContainer:
 
     def can_hold(self, name: str) -> bool:
         """Return whether the bucket could hold an object of this name: keys have a maximum length, and stored
-        manifests are not objects."""
+        manifests are not objects. A migration is of names with a certain prefix."""
         namer, limits = self.bucket.namer, self.bucket.limits
         key = namer.key(name)
+        migration = self.mapping.migration
+        if migration is not None and not name.startswith(migration.prefix):
+            return False
         return limits.key_length(key) <= limits.max_name and not namer.is_manifest(key)
 
 
 #: suffix of the containers in which s3api keeps parts, and a marker for each open upload. A marker means that
 #: the upload is open, and its parts are deleted when it is aborted: s3api must see the cluster alone
 S3API_PARTS_SUFFIX = "+segments"
+
+
+def is_served(mapping: Mapping) -> bool:
+    """Return whether a container of an account-wide mapping, whose name clients choose, is one of its."""
+    if not mapping.is_account:
+        return True
+    if mapping.migration is not None and mapping.credentials.check_bucket(mapping.bucket):
+        return False  # no bucket has such a name, and to some clients of stores it means something else
+    return not mapping.container.endswith(S3API_PARTS_SUFFIX)
 
 
 class MappingTable:
@@ -72,20 +85,32 @@ class MappingTable:
 
     def find(self, account: str, container: str) -> MappedContainer | None:
         """Return the container's mapping and bucket, or None."""
+        self._refresh_if_due()
+        target = self._targets.get((account, container))
+        if target is None:
+            mapping = self._index.find(account, container)
+            if mapping is None or not is_served(mapping):
+                return None
+            if len(self._targets) >= _MAX_CACHED:
+                self._targets.clear()
+            bucket = self._registry.open_bucket(mapping)
+            if mapping.migration is not None:
+                bucket = SourceBucket(bucket, mapping.migration.prefix, mapping.is_account)
+            target = MappedContainer(mapping, bucket)
+            self._targets[account, container] = target
+        return target
+
+    def migration_of(self, account: str) -> Mapping | None:
+        """Return the migration of every bucket into the account, or None."""
+        self._refresh_if_due()
+        found = self._index.of_account(account)
+        return found if found is not None and found.migration is not None else None
+
+    def _refresh_if_due(self) -> None:
         now = self._now()
         if now >= self._next_check:
             self._next_check = now + self._interval
             self.refresh()
-        target = self._targets.get((account, container))
-        if target is None:
-            mapping = self._index.find(account, container)
-            if mapping is None or (mapping.is_account and container.endswith(S3API_PARTS_SUFFIX)):
-                return None
-            if len(self._targets) >= _MAX_CACHED:
-                self._targets.clear()
-            target = MappedContainer(mapping, self._registry.open_bucket(mapping))
-            self._targets[account, container] = target
-        return target
 
     def refresh(self) -> None:
         """Read the file if it has changed."""

@@ -15,6 +15,7 @@ from swift.common.constraints import valid_api_version
 from swift.common.middleware.copy import ServerSideCopyMiddleware
 from swift.common.utils import whataremyips
 
+from s3_sync.cluster.container_servers import ContainerServers
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.rings import ObjectRings
 from s3_sync.cluster.servers import ObjectServers
@@ -25,11 +26,15 @@ from s3_sync.providers.registry import Builder, Registry, build_provider
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy
 from s3_sync.providers.wrappers.circuit_breaker import BreakerPolicy
 from s3_sync.runtime.concurrency import GreenPool
+from s3_sync.shunt.account_listings import AccountListings, AccountRequest
 from s3_sync.shunt.container_deletes import ContainerDeletes
+from s3_sync.shunt.container_requests import ContainerRequests
 from s3_sync.shunt.listings import Listings
 from s3_sync.shunt.local_dlo import make_detour
 from s3_sync.shunt.manifest_cache import LargeObjects
 from s3_sync.shunt.mapping_table import MappingTable
+from s3_sync.shunt.migrating_containers import MigratingContainers
+from s3_sync.shunt.migrating_writes import MigratingWrites
 from s3_sync.shunt.object_reads import ObjectReads
 from s3_sync.shunt.object_writes import ObjectWrites
 from s3_sync.shunt.options import Options
@@ -68,32 +73,62 @@ class CloudShunt:
         )
         self._configured.refresh()
         servers = ObjectServers(self.options.restores, whataremyips())
-        newest = NewestState(ObjectRings(self.options.swift_dir), servers)
+        self._newest = NewestState(ObjectRings(self.options.swift_dir), servers)
+        self._migrating = MigratingContainers(
+            self.registry, ContainerServers(servers, self.options.swift_dir), self.log
+        )
+        self._proxyfs = ProxyFs(self.options.handle_proxyfs)
+        self._proxyfs.may_appear = self._migrating.may_appear
+        self._listings = Listings(self._proxyfs, self.log)
         large = LargeObjects()
         self._restores = Restores(
-            GreenPool(self.options.restores), newest, large, lambda: self._configured.segment_size, self.log
+            GreenPool(self.options.restores),
+            self._newest,
+            large,
+            lambda: self._configured.segment_size,
+            self.log,
+            self._migrating,
         )
-        proxyfs = ProxyFs(self.options.handle_proxyfs)
         objects = ObjectReads(
-            self._configured.find, proxyfs, large, Visibility(newest), self._restores.begin, self.log
+            self._configured.find,
+            self._proxyfs,
+            large,
+            Visibility(self._newest),
+            self._restores.begin,
+            self.log,
         )
         objects.verifies = self.options.verify_reads
-        changes = ObjectWrites(newest, proxyfs, self.log)
-        # a migrating mapping will handle other methods as well, and accounts
-        self._for_objects: Mapping[str, Handler] = {
-            "GET": objects,
-            "HEAD": objects,
-            "DELETE": changes.delete,
-            "POST": changes.post,
-        }
-        self._for_containers: Mapping[str, Handler] = {
-            "GET": Listings(proxyfs, self.log),
-            "DELETE": ContainerDeletes(proxyfs, self.log).delete,
-        }
+        reads: dict[str, Handler] = {"GET": objects, "HEAD": objects}
+        self._serve_mappings(reads)
+        self._serve_migrations(reads)
         make_detour(app, self, self._moves)
         if not max_segments(app):
             self.log.error("slo is not to the right of cloud-shunt: large objects will not be restored")
         self._copy = ServerSideCopyMiddleware(self, dict(conf))
+
+    def _serve_mappings(self, reads: dict[str, Handler]) -> None:
+        changes = ObjectWrites(self._newest, self._proxyfs, self.log)
+        deletes = ContainerDeletes(self._proxyfs, self.log)
+        self._for_objects = {**reads, "DELETE": changes.delete, "POST": changes.post}
+        self._for_containers: dict[str, Handler] = {"GET": self._listings, "DELETE": deletes.delete}
+
+    def _serve_migrations(self, reads: dict[str, Handler]) -> None:
+        containers, proxyfs, newest = self._migrating, self._proxyfs, self._newest
+        writes = MigratingWrites(containers, proxyfs, newest, self._restores.run, self.log)
+        requests = ContainerRequests(containers, self._listings, proxyfs, newest, self.log)
+        self._for_migrating_objects = {
+            **reads,
+            "PUT": writes.put,
+            "DELETE": writes.delete,
+            "POST": writes.post,
+        }
+        self._for_migrating_containers: dict[str, Handler] = {
+            "GET": requests.get,
+            "HEAD": requests.head,
+            "POST": requests.post,
+            "DELETE": requests.delete,
+        }
+        self._accounts = AccountListings(self.registry, proxyfs, self.log)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -105,8 +140,14 @@ class CloudShunt:
             return answer
         request = self._request(environ)
         if request is None:
+            account = self._account_request(environ) if method == "GET" else None
+            if account is not None:
+                return self._accounts(account, start_response)
             return self.app(environ, start_response)
-        handlers = self._for_objects if request.name else self._for_containers
+        if request.target.mapping.migration is not None:
+            handlers = self._for_migrating_objects if request.name else self._for_migrating_containers
+        else:
+            handlers = self._for_objects if request.name else self._for_containers
         handler = handlers.get(method, self._untouched)
         return handler(request, start_response)
 
@@ -132,6 +173,22 @@ class CloudShunt:
         if name.startswith("\0"):
             return None
         return Request(environ, self.app, self, target, account, container, name)
+
+    def _account_request(self, environ: Environ) -> AccountRequest | None:
+        """Return the request if it is for an account into which all buckets of a source are migrated."""
+        pieces = environ["PATH_INFO"].rstrip("/").split("/", 3)
+        if len(pieces) != 3 or pieces[0] or _is_marked(environ, _BYPASS):
+            return None
+        try:
+            account = to_text(pieces[2])
+        except UnicodeDecodeError:  # Swift refuses it
+            return None
+        migration = self._configured.migration_of(account)
+        if migration is None or not valid_api_version(pieces[1]):
+            return None
+        if migration.credentials.may_lead_back and _is_marked(environ, _HOP):
+            return None
+        return AccountRequest(environ, self.app, account, migration)
 
     def _moves(self, environ: Environ) -> bool:
         """Return whether objects of the container are moved. If not, the cluster has all of them, and the

@@ -27,6 +27,7 @@ from s3_sync.shunt.error_responses import error_response
 from s3_sync.shunt.headers import MANIFEST_ETAG, S3_ETAG, answer_headers, cross_origin
 from s3_sync.shunt.legacy_dlo import Answer, is_bare, joined
 from s3_sync.shunt.manifest_cache import Etags, LargeObjects, is_dynamic, is_large, named_places
+from s3_sync.shunt.migrated_objects import can_migrate
 from s3_sync.shunt.proxyfs import ProxyFs
 from s3_sync.shunt.request import Environ, LocalResponse, RemoteLookup, Request, StartResponse, is_missing
 from s3_sync.shunt.response_body import BodyObserver, RangeReader, ResponseBody
@@ -52,8 +53,7 @@ Restore = Callable[[RemoteLookup, ObjectInfo, bool], BodyObserver | None]
 
 
 class ObjectReads:
-    """Handles GET and HEAD of objects in mapped containers. ``find``: looks up the mapping of another
-    container, for symlinks."""
+    """Handles GET and HEAD of objects in mapped containers. ``find``: as ``MappingTable.find``."""
 
     #: whether whole objects are hashed on their way to the client
     verifies = True
@@ -80,12 +80,12 @@ class ObjectReads:
         local = request.ask_local()
         if not is_missing(local, request):
             return local.send(start_response)
-        lookup = self._remote_lookup(request, local, asked_at)
-        if lookup is None:
-            return local.send(start_response)
-        local.buffer()  # hold no local connection during the remote request
         answer: Iterable[bytes]
         try:
+            lookup = self._remote_lookup(request, local, asked_at)
+            if lookup is None:
+                return local.send(start_response)
+            local.buffer()  # hold no local connection during the remote request
             answer = self._answer_with_retry(lookup)(request.environ, start_response)
             self._log.increment("hits")
         except NotFound as error:
@@ -227,7 +227,8 @@ class ObjectReads:
         object."""
         profile = lookup.target.mapping.profile
         whole = whole and "HTTP_RANGE" not in lookup.environ
-        if not profile.restore_object or not (whole or profile.restore_on_range):
+        wanted = profile.restore_object and (whole or profile.restore_on_range)
+        if not wanted or not can_migrate(lookup.target, info):
             return None
         places = (
             self._large.places(lookup.target, info) if is_large(info) and not is_bare(info) else frozenset()
@@ -353,8 +354,8 @@ class ObjectReads:
 
 def _has_verified_md5(info: ObjectInfo) -> bool:
     """Return whether the MD5 is certainly that of the bytes. For copies with our timestamp the daemon has
-    verified it; the ETag of other objects may only look like an MD5."""
-    return info.md5 is not None and info.meta.swift_timestamp is not None
+    verified it, for others a Swift; the ETag of any other object may only look like an MD5."""
+    return info.md5 is not None and (info.meta.swift_timestamp or info.x_timestamp) is not None
 
 
 def _part_number(lookup: RemoteLookup) -> int:

@@ -7,7 +7,7 @@ this client may write here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -16,7 +16,6 @@ from swift.common.swob import (
     HTTPBadRequest,
     HTTPConflict,
     HTTPNoContent,
-    HTTPServiceUnavailable,
 )
 from swift.common.swob import Request as SwobRequest
 from swift.common.swob import Response as SwobResponse
@@ -36,15 +35,13 @@ from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
 from s3_sync.shunt.archived_links import redirect, target_of
-from s3_sync.shunt.error_responses import error_response
+from s3_sync.shunt.error_responses import error_response, try_later
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
 from s3_sync.shunt.proxyfs import ProxyFs
-from s3_sync.shunt.request import SOURCE, LocalResponse, Request, StartResponse, to_text
+from s3_sync.shunt.request import SOURCE, TIMESTAMP, LocalResponse, Request, StartResponse, to_text
 from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import names_local_version
 from s3_sync.transfer.decide import has_manifest_mark
-
-_TIMESTAMP = "HTTP_X_TIMESTAMP"
 
 
 class ObjectWrites:
@@ -66,10 +63,7 @@ class ObjectWrites:
         params = SwobRequest(request.environ).params
         if not request.target.mapping.profile.propagate_delete or names_local_version(request, params):
             return request.app(request.environ, start_response)
-        if params.get("multipart-manifest") == "delete" and self._is_absent(request):
-            # slo would not find the manifest, and no tombstone would be written
-            left = {key: value for key, value in params.items() if key not in ("multipart-manifest", "async")}
-            request.environ["QUERY_STRING"] = urlencode(left, encoding="latin-1")
+        have_tombstone_written(request, params)
         local = request.ask_local()
         if local.status != 404 or not self._proxyfs.covers(request):
             return local.send(start_response)
@@ -110,13 +104,6 @@ class ObjectWrites:
             self._log.warning("DELETE %s is left to the daemon: %s", request.path, error)
         return HTTPNoContent(request=swob_request)
 
-    def _is_absent(self, request: Request) -> bool:
-        writer = SubrequestWriter(request.app, request.environ, request.account, SOURCE)
-        try:
-            return writer.find(request.container, request.name) is None
-        except SyncError:
-            return False
-
     # POST
 
     def post(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
@@ -128,7 +115,7 @@ class ObjectWrites:
         """
         if not request.target.mapping.profile.propagate_post:
             return request.app(request.environ, start_response)
-        given_time = request.environ.get(_TIMESTAMP)
+        given_time = request.environ.get(TIMESTAMP)
         local = request.ask_local()
         if local.status != 404 or not self._proxyfs.covers(request):
             return local.send(start_response)
@@ -140,17 +127,14 @@ class ObjectWrites:
         except RemoteError as error:
             answer = error_response(error, request, self._log)
         except LocalUnavailable as error:
-            self._log.error("POST %s: %s", request.path, error)
-            answer = HTTPServiceUnavailable(
-                request=SwobRequest(request.environ), headers={"Retry-After": "1"}
-            )
+            answer = try_later(error, request, self._log)
         except ObjectRefused as error:
             answer = HTTPBadRequest(
                 request=SwobRequest(request.environ), body=f"{error}\n", content_type="text/plain"
             )
         else:
             if given_time is None:  # set by the proxy; the restored object may be newer
-                request.environ.pop(_TIMESTAMP, None)
+                request.environ.pop(TIMESTAMP, None)
             again = request.ask_local()
             if again.status // 100 == 2:
                 return again.send(start_response)
@@ -190,6 +174,22 @@ class ObjectWrites:
             raise NotFound(f"{info.name} has expired in the cluster", status=404)
         if isinstance(state, Deleted) and is_deleted(request.target.mapping, info, state.timestamp):
             raise NotFound(f"{info.name} was deleted", status=404)
+
+
+def have_tombstone_written(request: Request, params: Mapping[str, str]) -> None:
+    """Make an ordinary delete of one of an SLO that the cluster does not have: slo would not find the
+    manifest, and no tombstone would be written."""
+    if params.get("multipart-manifest") == "delete" and _is_absent(request):
+        left = {key: value for key, value in params.items() if key not in ("multipart-manifest", "async")}
+        request.environ["QUERY_STRING"] = urlencode(left, encoding="latin-1")
+
+
+def _is_absent(request: Request) -> bool:
+    writer = SubrequestWriter(request.app, request.environ, request.account, SOURCE)
+    try:
+        return writer.find(request.container, request.name) is None
+    except SyncError:
+        return False
 
 
 def _new_meta(request: Request, info: ObjectInfo) -> ObjectMeta:

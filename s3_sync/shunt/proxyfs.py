@@ -21,6 +21,8 @@ class ProxyFs:
     def __init__(self, handles: bool, now: Callable[[], float] = time.monotonic) -> None:
         self._handles = handles
         self._now = now
+        #: whether a container that does not exist is shown all the same: one that is still to be migrated
+        self.may_appear: Callable[[Request], bool] = lambda request: False
         self._cache: dict[str, tuple[bool, float]] = {}
 
     def is_ours(self, environ: Environ, app: App, account: str) -> bool:
@@ -32,12 +34,14 @@ class ProxyFs:
 
     def covers(self, request: Request) -> bool:
         """Return whether a copy at the remote store is visible under the request's name. A container that
-        does not exist in the local cluster has no objects: the cluster defines the namespace."""
+        does not exist in the local cluster has no objects, as the cluster defines the namespace, unless it is
+        still to be migrated. Raises RemoteError if that is unknown."""
         if not request.target.can_hold(request.name):
             return False
         container = get_container_info(request.environ, request.app, swift_source=SOURCE)
-        exists = container.get("status") not in (404, 410)
-        return exists and self.is_ours(request.environ, request.app, request.account)
+        if not self.is_ours(request.environ, request.app, request.account):
+            return False
+        return container.get("status") not in (404, 410) or self.may_appear(request)
 
     def _is_bimodal(self, environ: Environ, app: App, account: str) -> bool:
         is_bimodal, expires_at = self._cache.get(account, (False, 0.0))

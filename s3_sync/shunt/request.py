@@ -3,9 +3,10 @@ remotely."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from swift.common.swob import Request as SwobRequest
 from swift.common.utils import close_if_possible, drain_and_close
@@ -17,12 +18,19 @@ from s3_sync.shunt.mapping_table import MappedContainer
 
 #: ``swift.source`` of our subrequests, shown in Swift's access logs
 SOURCE = "1space-shunt"
+#: key of a request's time, which the proxy sets when it handles the request
+TIMESTAMP = "HTTP_X_TIMESTAMP"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 Headers = list[tuple[str, str]]
 Filter = TypeVar("Filter")
+
+
+class HasEnviron(Protocol):
+    @property
+    def environ(self) -> Environ: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,19 @@ class RemoteLookup:
     @property
     def environ(self) -> Environ:
         return self.request.environ
+
+
+def answer(app: App, request: HasEnviron, start_response: StartResponse) -> Iterable[bytes]:
+    """Have ``app``, which may be a swob response, answer the request."""
+    return app(request.environ, start_response)
+
+
+def deleted_at(request: Request) -> Timestamp:
+    """Return the time of the delete that the cluster has just done for this request."""
+    try:
+        return Timestamp.parse(request.environ.get(TIMESTAMP, ""))
+    except ValueError:
+        return Timestamp.from_seconds(time.time())
 
 
 def find_filter(app: App, kind: type[Filter]) -> Filter | None:

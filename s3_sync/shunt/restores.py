@@ -13,7 +13,7 @@ from swift.common.request_helpers import get_container_update_override_key
 
 from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
-from s3_sync.errors import LocalChanged, NotFound, ObjectRefused, SyncError
+from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
@@ -21,8 +21,11 @@ from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_a
 from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
 from s3_sync.shunt.memcache_lock import MemcacheLock
+from s3_sync.shunt.migrated_objects import owned, source_etag, version_at_source
+from s3_sync.shunt.migrating_containers import MigratingContainers, MigratingWriter
 from s3_sync.shunt.request import SOURCE, App, RemoteLookup, find_filter
 from s3_sync.shunt.telemetry import SwiftLogger
+from s3_sync.shunt.visibility import is_on_record
 from s3_sync.transfer.restore import Limits, RestoreJob, restore
 from s3_sync.transfer.tee import TeeBody
 
@@ -57,12 +60,14 @@ class Restores:
         large: LargeObjects,
         segment_size: Callable[[], int],
         log: SwiftLogger,
+        containers: MigratingContainers,
     ) -> None:
         self._pool = pool
         self._newest = newest
         self._segment_size = segment_size
         self._log = log
         self._large = large
+        self._containers = containers
         self._running: set[Key] = set()
         self._failed: dict[Key, float] = {}
 
@@ -86,6 +91,22 @@ class Restores:
         job = _Job(key, lookup, info, body, self._log.thread_locals)
         self._pool.spawn(lambda: self._run(job))
         return body
+
+    def run(self, lookup: RemoteLookup, info: ObjectInfo) -> None:
+        """Restore an object now, which no client is reading, and wait for it. Raises SyncError, LocalChanged
+        if the cluster has something newer, LocalUnavailable while it is being restored."""
+        key = (lookup.target.mapping.account, lookup.container, lookup.name)
+        if key in self._running:
+            raise LocalUnavailable("it is being restored")
+        self._running.add(key)
+        body = TeeBody(lookup.bucket, info)
+        body.read_from_store()
+        try:
+            self._restore(_Job(key, lookup, info, body, self._log.thread_locals))
+        finally:
+            body.close()
+            self._running.discard(key)
+        self._log.increment("restores.done")
 
     def _run(self, job: _Job) -> None:
         self._log.thread_locals = job.log_context
@@ -127,15 +148,30 @@ class Restores:
                 "segments_elsewhere",
                 "its manifest is not in the bucket, so it is not known who could read its segments",
             )
-        headers = _headers(info, manifest)
-        allowed = lookup.target.mapping.profile.segment_containers
-        restore_job = RestoreJob(lookup.container, info, manifest, lookup.asked_at, headers, allowed)
-        writer = SubrequestWriter(lookup.request.app, lookup.environ, lookup.target.mapping.account, SOURCE)
-        limits = Limits(MAX_FILE_SIZE, max_segments(lookup.request.app), self._segment_size())
+        mapping, request = lookup.target.mapping, lookup.request
+        headers, since, migrated = _headers(info, manifest), lookup.asked_at, None
+        if mapping.migration is not None:
+            since = version_at_source(lookup.bucket, info)
+            headers |= owned(mapping, since)
+            if manifest is None and info.size > MAX_FILE_SIZE:
+                headers |= source_etag(info)
+            migrated = owned(mapping, since) if manifest is not None else {}
+            self._containers.require(lookup)
+        restore_job = RestoreJob(
+            lookup.container, info, manifest, since, headers, mapping.profile.segment_containers, migrated
+        )
+        writer = self._writer(lookup)
+        limits = Limits(MAX_FILE_SIZE, max_segments(request.app), self._segment_size())
         restore(writer, restore_job, job.body, limits)
         job.body.close()  # a request that holds one connection must not wait for a second one
-        if lookup.target.mapping.profile.propagate_post:
+        if mapping.profile.propagate_post:
             self._take_over_posts(job, writer)
+
+    def _writer(self, lookup: RemoteLookup) -> SubrequestWriter:
+        app, environ, mapping = lookup.request.app, lookup.environ, lookup.target.mapping
+        if mapping.migration is not None:
+            return MigratingWriter(self._containers, lookup)
+        return SubrequestWriter(app, environ, mapping.account, SOURCE)
 
     @staticmethod
     def _take_over_posts(job: _Job, writer: SubrequestWriter) -> None:
@@ -164,6 +200,8 @@ class Restores:
                 raise LocalChanged("it was deleted while it was read")
             if is_deleted(job.lookup.target.mapping, job.info, state.timestamp):
                 raise LocalChanged("a client has deleted it")
+        if is_on_record(job.lookup, job.info):
+            raise LocalChanged("a client has deleted it")
 
     def _note_failure(self, key: Key) -> None:
         if len(self._failed) >= _MAX_FAILED:

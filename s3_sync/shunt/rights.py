@@ -113,6 +113,8 @@ def _refusal(
     refusal = authorize(request)
     if refusal is None or not with_acl:
         return refusal
+    if lookup.target.mapping.migration is not None:
+        may_be_gone = False  # but still to be migrated, and its ACL with it
     info = get_container_info(request.environ, lookup.request.app, swift_source=SOURCE)
     if info["status"] in (HTTP_NOT_FOUND, _GONE):
         return None if may_be_gone else refusal

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from s3_sync.cluster.newest import NewestState, Present
+from dataclasses import replace
+
+from s3_sync.cluster.newest import Deleted, LocalState, NewestState, Present
 from s3_sync.errors import LocalUnavailable, NotFound, RemoteUnavailable
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.headers import is_deleted, is_expired, written_at
 from s3_sync.shunt.request import RemoteLookup
 
@@ -20,6 +23,9 @@ class Visibility:
         """Raise NotFound for a copy that clients must no longer see, RemoteUnavailable if that is unknown."""
         if is_expired(info):
             raise NotFound(f"{info.name} has expired", status=404)
+        if lookup.target.mapping.migration is not None:
+            self._check_everywhere(lookup, info)
+            return
         # the local 404 carries the timestamp of the tombstone, or of the expired object, if there is one and
         # the queried server has it
         text = lookup.local.header("x-backend-timestamp") or ""
@@ -32,6 +38,23 @@ class Visibility:
         if self._has_expired(lookup, info, known):
             raise NotFound(f"{info.name} has expired in the cluster", status=404)
 
+    def _check_everywhere(self, lookup: RemoteLookup, info: ObjectInfo) -> None:
+        """Check the object at the source of a migration. It stays there, maybe for ever, so a replica that
+        has missed a client's delete must not show it again."""
+        state = self._newest_of(lookup, f"{info.name} was deleted, or has expired")
+        if isinstance(state, Deleted) and is_deleted(lookup.target.mapping, info, state.timestamp):
+            raise NotFound(f"{info.name} was deleted", status=404)
+        if isinstance(state, Present) and state.expired and state.timestamp >= written_at(info):
+            raise NotFound(f"{info.name} has expired in the cluster", status=404)
+        if is_on_record(lookup, info):
+            raise NotFound(f"{info.name} was deleted", status=404)
+
+    def _newest_of(self, lookup: RemoteLookup, what: str) -> LocalState:
+        try:
+            return self._newest.of(lookup.target.mapping.account, lookup.container, lookup.name)
+        except LocalUnavailable as error:
+            raise RemoteUnavailable(f"cannot tell whether {what}: {error}") from error
+
     def _has_expired(self, lookup: RemoteLookup, info: ObjectInfo, known: Timestamp) -> bool:
         """Return whether the cluster still has the object, but hides it because its X-Delete-At has passed.
 
@@ -42,8 +65,15 @@ class Visibility:
         copied = written_at(info)
         if known.offset or known <= copied:
             return known == copied
-        try:
-            state = self._newest.of(lookup.target.mapping.account, lookup.container, lookup.name)
-        except LocalUnavailable as error:
-            raise RemoteUnavailable(f"cannot tell whether {info.name} has expired: {error}") from error
+        state = self._newest_of(lookup, f"{info.name} has expired")
         return isinstance(state, Present) and state.expired
+
+
+def is_on_record(lookup: RemoteLookup, info: ObjectInfo) -> bool:
+    """Return whether a client's delete of what is at the source of a migration is on record. Raises
+    RemoteUnavailable if that is unknown."""
+    mapping = lookup.target.mapping
+    if mapping.migration is None:
+        return False
+    request = replace(lookup.request, account=mapping.account)
+    return DeletedNames(request, lookup.container).of(lookup.name) > written_at(info)

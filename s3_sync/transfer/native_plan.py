@@ -9,8 +9,8 @@ from s3_sync.config.settings import Mapping
 from s3_sync.largeobject.segment_plan import PlannedSegment, plan_segments
 from s3_sync.model.lifetime import FOR_EVER, Lifetime
 from s3_sync.providers.base import Bucket
-from s3_sync.transfer.decide import as_version
 from s3_sync.transfer.large_object import LargeObject, NativePlan
+from s3_sync.transfer.upload import remote_meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,6 @@ def with_plan(large: LargeObject, bucket: Bucket, options: NativeOptions) -> Lar
     if is_static and len(containers := {each.container for each in segments}) == 1:
         marks["swift-source"] = quote(containers.pop())
     meta = replace(info.meta, marks=marks)
-    lifetime = options.lifetime.of_segments(as_version(info, bucket.features).timestamp)
+    lifetime = options.lifetime.of_segments(remote_meta(info, bucket.features))
     plan = NativePlan(segments, is_static, options.is_proof, options.has_rows, lifetime)
     return replace(large, info=replace(info, meta=meta), plan=plan)

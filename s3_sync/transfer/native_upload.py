@@ -104,7 +104,7 @@ def _segments_to_send(bucket: Bucket, large: LargeObject) -> list[_ToSend]:
     """Return each segment once. Raises ObjectRefused for what the store cannot hold."""
     assert large.plan is not None
     store = bucket.large_objects
-    needed = as_version(large.info, bucket.features).timestamp
+    needed = remote_meta(large.info, bucket.features)
     containers = {each.container for each in large.plan.segments}
     buckets = {container: store.segments(container, needed) for container in containers}
     found: dict[tuple[str, str], _ToSend] = {}

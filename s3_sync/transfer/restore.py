@@ -77,6 +77,9 @@ class RestoreJob:
     #: headers of the object, None for those of ``info``
     headers: Mapping[str, str] | None = None
     allowed: Collection[str] = ()
+    #: the object comes from the source of a migration: its segments have these headers, existing ones are
+    #: left as they are, and names of new ones contain ``missing_since``, which is the object's version
+    migrated: Mapping[str, str] | None = None
 
     @property
     def timestamp(self) -> dict[str, str]:
@@ -181,11 +184,12 @@ def _write_segments_from_manifest(
     for segment in segments:
         piece = Slice(body, segment.size)
         place = (segment.container, segment.name)
-        headers = {**job.timestamp, "etag": segment.md5}
+        headers = {**job.timestamp, **(job.migrated or {}), "etag": segment.md5}
         existing = writer.find(*place) if place not in written.done else None
         if existing is not None and (existing.etag, existing.size) != (segment.md5, segment.size):
             raise LocalChanged(f"{segment.path} exists with other bytes than the segment")
-        if place in written.done or (existing is not None and _has_metadata(existing)):
+        kept = existing is not None and (job.migrated is not None or _has_metadata(existing))
+        if place in written.done or kept:
             piece.skip()
             if piece.md5() != segment.md5:
                 raise BadDigest(
@@ -215,7 +219,8 @@ def _write_new_segments(
     """
     info = job.info
     container = _container_for_new_segments(job)
-    base = segment_base(info.name, _version(info), info.size, segment_size)
+    version = _version(info) if job.migrated is None else job.missing_since
+    base = segment_base(info.name, version, info.size, segment_size)
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
     for number, size in enumerate(segment_sizes(info.size, segment_size), start=1):

@@ -11,17 +11,34 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from faults.proxy import Exchange, FaultProxy, answers, cut_short, passes, reset_before, waits_for
+from faults.strangers import empty_ok, nobody_here, web_server
 from servers.process import wait_until
-from servers.shunted import Archive
+from servers.shunted import Archive, Shunted
+from servers.swift import SwiftCluster
+from servers.swift_archive import SwiftArchive
 
 BODY = b"".join(hashlib.sha512(b"%d" % number).digest() for number in range(20_000))  # 1.25 MB
 SOON = 30.0
 
 
 @pytest.fixture
-def archive(behind: Archive) -> Archive:
+def at_s3(behind: Archive) -> Archive:
     behind.store("o", BODY)
     return behind
+
+
+@pytest.fixture
+def at_swift(shunted: Shunted, swift: SwiftCluster, remote: FaultProxy) -> Archive:
+    archive = SwiftArchive(shunted, swift, through=remote.endpoint, restore_object=True)
+    archive.store("o", BODY)
+    return archive
+
+
+@pytest.fixture(params=["at_s3", "at_swift"])
+def archive(request: pytest.FixtureRequest) -> Archive:
+    """Its store is behind `remote`."""
+    found: Archive = request.getfixturevalue(request.param)
+    return found
 
 
 def stalls(exchange: Exchange) -> None:
@@ -29,7 +46,7 @@ def stalls(exchange: Exchange) -> None:
     exchange.read_body()
     exchange.forward()
     exchange.reply(0.5)
-    exchange._client._receive()  # until the other side has had enough
+    exchange.client._receive()  # until the other side has had enough
 
 
 def shrinks(exchange: Exchange) -> None:
@@ -75,8 +92,7 @@ def swaps(exchange: Exchange) -> None:
     exchange.reply()
 
 
-@pytest.mark.parametrize("fault", [cut_short, stalls], ids=["cut", "stalls"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("fault", "times"), [(cut_short, 1), (cut_short, 2), (stalls, 1)])
 def test_get_with_broken_answer_is_resumed_and_restored(
     archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], times: int
 ) -> None:
@@ -150,10 +166,13 @@ def test_answer_with_too_large_content_length_ends_early(archive: Archive, remot
     assert not archive.is_local("o")
 
 
-def test_answer_without_content_length_is_complete(archive: Archive, remote: FaultProxy) -> None:
-    """The size is taken from a listing."""
+def test_answer_without_content_length_is_complete_or_503(
+    at_s3: Archive, at_swift: Archive, remote: FaultProxy
+) -> None:
+    """The size is taken from a listing; Swift always tells it."""
     remote.when(hides_length, method="GET", key="/o")
-    assert archive.get("o").body == BODY
+    assert at_s3.get("o").body == BODY
+    assert at_swift.get("o").status == 503
 
 
 @pytest.mark.parametrize("fault", [shrinks, swaps])
@@ -176,14 +195,23 @@ ANSWERS = [
     (answers(403, "AccessDenied"), 502, None),
     (answers(401), 502, None),
     (answers(403, "InvalidAccessKeyId"), 502, None),
-    (answers(404, "NoSuchBucket"), 502, None),
     (answers(400, "InvalidRequest"), 502, None),
-    (answers(403, "InvalidObjectState"), 403, None),
     (reset_before, 503, "1"),
 ]
+OF_S3 = [(answers(404, "NoSuchBucket"), 502, None), (answers(403, "InvalidObjectState"), 403, None)]
+#: it is not Swift that has said so
+OF_SWIFT = [(nobody_here, 503, "1"), (web_server, 503, "1"), (empty_ok, 503, "1")]
 
 
-@pytest.mark.parametrize(("fault", "status", "wait"), ANSWERS)
+@pytest.mark.parametrize(
+    ("archive", "fault", "status", "wait"),
+    [
+        (archive, *answer)
+        for archive, of_one in (("at_s3", OF_S3), ("at_swift", OF_SWIFT))
+        for answer in ANSWERS + of_one
+    ],
+    indirect=["archive"],
+)
 def test_error_of_the_store_is_mapped_to_status_and_retry_after(
     archive: Archive, remote: FaultProxy, fault: Callable[[Exchange], None], status: int, wait: str | None
 ) -> None:
@@ -197,33 +225,33 @@ def test_error_of_the_store_is_mapped_to_status_and_retry_after(
     assert archive.get("o").body == BODY
 
 
-def test_circuit_breaker_stops_requests_until_the_store_is_back(archive: Archive, remote: FaultProxy) -> None:
-    archive.swift.put(archive.container, "local", b"here")
+def test_circuit_breaker_stops_requests_until_the_store_is_back(at_s3: Archive, remote: FaultProxy) -> None:
+    at_s3.swift.put(at_s3.container, "local", b"here")
     remote.refuse()
     for _ in range(8):
-        assert archive.get("o").status == 503
+        assert at_s3.get("o").status == 503
     remote.accept()
     before = len(remote.calls())
-    answer = archive.get("o")
+    answer = at_s3.get("o")
     assert answer.status == 503
     assert remote.calls(since=before) == []  # it is left alone for some seconds
-    assert archive.get("local").body == b"here"
-    wait_until(lambda: archive.get("o").status == 200, SOON, "the store is asked again")
+    assert at_s3.get("local").body == b"here"
+    wait_until(lambda: at_s3.get("o").status == 200, SOON, "the store is asked again")
 
 
-def test_frozen_store_delays_only_its_own_clients(archive: Archive, remote: FaultProxy) -> None:
-    archive.swift.put(archive.container, "local", b"here")
+def test_frozen_store_delays_only_its_own_clients(at_s3: Archive, remote: FaultProxy) -> None:
+    at_s3.swift.put(at_s3.container, "local", b"here")
     thaw = threading.Event()
     remote.when(waits_for(thaw), key="/o")
     try:
         with ThreadPoolExecutor(60) as pool:
-            hanging = [pool.submit(archive.get, "o") for _ in range(60)]
+            hanging = [pool.submit(at_s3.get, "o") for _ in range(60)]
             wait_until(lambda: remote.calls("GET", "/o") != [], SOON, "the remote asked")
             rounds = 0
             while not all(each.done() for each in hanging):
-                assert archive.get("local").body == b"here"
-                archive.swift.put(archive.container, "new", b"x")
-                archive.swift.delete(archive.container, "new")
+                assert at_s3.get("local").body == b"here"
+                at_s3.swift.put(at_s3.container, "new", b"x")
+                at_s3.swift.delete(at_s3.container, "new")
                 rounds += 1
             assert {each.result().status for each in hanging} == {503}
         assert rounds > 5  # in two seconds, or many more: had one of them waited, it would be one round

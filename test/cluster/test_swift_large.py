@@ -156,11 +156,10 @@ def test_unsupported_manifests_are_on_record_and_others_arrive(mirror: Mirror) -
     mirror.large.check_there("inner")
 
 
-def test_account_is_mirrored_with_its_segments_sent_once(start_server: Any, new_daemon: NewDaemon) -> None:
+def test_account_is_mirrored_with_its_segments_sent_once(swift: SwiftCluster, new_daemon: NewDaemon) -> None:
     """Segments are objects with rows of their own; a DLO may be below its own prefix; its changes need no
     change of its manifest."""
-    cluster = start_server(SwiftCluster())
-    mirror = Mirror(cluster, new_daemon, account=True)
+    mirror = Mirror(swift, new_daemon, account=True)
     first, second, third = mirror.three()
     mirror.large.put_slo("slo", [first, second, first])
     for name in ("d/1", "d/2"):

@@ -14,6 +14,7 @@ from servers.shunted import SOON, Shunted
 from servers.swift_large import SwiftLarge
 
 BYPASS = {"X-Cloud-Sync-Shunt-Bypass": "yes"}
+SAME = ("etag", "content-length", "content-type", "x-object-meta-colour")
 
 
 class Moves:
@@ -57,29 +58,42 @@ def three(moves: Moves) -> list[SegmentFile]:
     return [moves.large.segment(f"s/{name}", size) for name, size in (("1", 9000), ("ü", 70_000), ("3", 70))]
 
 
-@pytest.mark.parametrize("kind", ["slo", "dlo"])
-def test_moved_object_is_read_and_restored_byte_for_byte(moves: Moves, kind: str) -> None:
-    segments = three(moves)
-    segments = segments if kind == "slo" else sorted(segments, key=lambda each: each.name)
+def put(moves: Moves, kind: str, name: str) -> list[SegmentFile]:
+    """Returns its segments in order."""
     metadata = {"X-Object-Meta-Colour": "blü", "Content-Type": "text/x"}
+    if kind == "plain":
+        moves.pair.put(name, b"0123456789" * 2000, metadata)
+        return []
+    segments = three(moves)
     if kind == "slo":
-        moves.large.put_slo("o/ü", segments, metadata)
+        moves.large.put_slo(name, segments, metadata)
     else:
-        moves.large.put_dlo("o/ü", "s/", metadata)
+        segments.sort(key=lambda each: each.name)
+        moves.large.put_dlo(name, "s/", metadata)
+    return segments
+
+
+@pytest.mark.parametrize("kind", ["plain", "slo", "dlo", "converted dlo"])
+def test_moved_object_is_read_and_restored_byte_for_byte(shunted: Shunted, tmp_path: Path, kind: str) -> None:
+    moves = Moves(shunted, tmp_path, convert_dlo=kind == "converted dlo")
+    segments = put(moves, kind, "o/ü")
     swift, container = moves.pair.swift, moves.pair.container
     before = swift.request("GET", container, "o/ü")
     moves.run()
     assert not moves.here("o/ü")
     assert moves.segments_here() == []
+    there = moves.large.read("o/ü").headers
+    assert ("x-static-large-object" in there) == (kind in ("slo", "converted dlo"))
     head = swift.request("HEAD", container, "o/ü")
-    for header in ("etag", "content-length", "content-type", "x-object-meta-colour"):
-        assert head.headers[header] == before.headers[header], header
+    for header in (*SAME, "x-static-large-object", "x-object-manifest"):
+        assert head.headers.get(header) == before.headers.get(header), header
     part = swift.request("GET", container, "o/ü", headers={"Range": "bytes=8990-9010"})
     assert (part.status, part.body) == (206, before.body[8990:9011])
-    manifest = json.loads(swift.request("GET", container, "o/ü", query="multipart-manifest=get").body)
-    assert [(each["name"], each["bytes"], each["hash"]) for each in manifest] == [
-        (f"/{each.container}/{each.name}", len(each.body), each.md5) for each in segments
-    ]
+    if segments:
+        manifest = json.loads(swift.request("GET", container, "o/ü", query="multipart-manifest=get").body)
+        assert [(each["name"], each["bytes"], each["hash"]) for each in manifest] == [
+            (f"/{each.container}/{each.name}", len(each.body), each.md5) for each in segments
+        ]
     if kind == "slo":
         second = swift.request("GET", container, "o/ü", query="part-number=2")
         assert (second.status, second.body) == (206, segments[1].body)
@@ -90,8 +104,9 @@ def test_moved_object_is_read_and_restored_byte_for_byte(moves: Moves, kind: str
     moves.restored("o/ü")
     after = swift.request("GET", container, "o/ü", headers=BYPASS)
     assert after.body == before.body
-    for header in ("etag", "content-length", "content-type", "x-object-meta-colour"):
+    for header in SAME:
         assert after.headers[header] == before.headers[header], header
+    assert ("x-static-large-object" in after.headers) == (kind != "plain")
     assert moves.segments_here() == sorted(each.name for each in segments)
 
     moves.run()  # and again: the bytes are there

@@ -1,14 +1,17 @@
-"""The daemon is killed in the middle of changes at another Swift, or finds old nodes there: in the end, both
-sides are equal."""
+"""The daemon is killed in the middle of changes at another Swift, or there are nodes with an old state on one
+side: in the end, both sides are equal."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servers.daemon import NewDaemon
+from servers.nodes import Nodes
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 from servers.swift_large import SwiftLarge
@@ -117,3 +120,97 @@ def test_node_there_that_comes_back_with_an_old_state_brings_nothing_back(
     for name, body in (("over", b"2"), ("new", b"3")):
         assert pair.remote.request("GET", pair.bucket, name, headers=newest).body == body
     assert pair.remote.ask("GET", pair.bucket, "gone", headers=newest).status == 404
+
+
+@pytest.mark.ends_in_the_middle
+class TestOldLocalNode:
+    """One of three was away, comes back, and its daemon looks before Swift has repaired it."""
+
+    @pytest.fixture
+    def large(self, swift: SwiftCluster, swift3: SwiftCluster, request: pytest.FixtureRequest) -> SwiftLarge:
+        return SwiftLarge(swift3, remote=swift, **getattr(request, "param", {}))
+
+    @pytest.fixture
+    def nodes(self, swift3: SwiftCluster, large: SwiftLarge, tmp_path: Path) -> Iterator[Nodes]:
+        with Nodes(swift3, large.pair, tmp_path) as nodes:
+            yield nodes
+        swift3.start_node(3)
+
+    @staticmethod
+    def fill(large: SwiftLarge) -> None:
+        for name in ("over", "meta", "gone", "back", "kept"):
+            large.pair.put(name, b"old", {"X-Object-Meta-Version": "1"})
+        for name in ("slo over", "slo gone", "slo meta"):
+            large.put_slo(name, [large.segment(f"{name}/{number}", 2000) for number in range(2)])
+
+    @staticmethod
+    def change(large: SwiftLarge) -> None:
+        pair = large.pair
+        pair.put("over", b"the newer version", {"X-Object-Meta-Version": "2"})
+        for name in ("meta", "slo meta"):
+            pair.post(name, {"X-Object-Meta-Version": "2"})
+        for name in ("gone", "back", "slo gone"):
+            pair.delete(name)
+        for name in ("back", "new"):
+            pair.put(name, b"new")
+        # a segment that is overwritten, and another one
+        large.put_slo("slo over", [large.segment("slo over/0", 2500), large.segment("slo over/2", 2000)])
+
+    @staticmethod
+    def there(large: SwiftLarge) -> dict[str, Any]:
+        """Bytes and metadata of all objects at the other Swift, and its segments."""
+        found: dict[str, Any] = {}
+        for name in large.names():
+            answer = large.read(name)
+            found[name] = (
+                answer.body,
+                {k: v for k, v in answer.headers.items() if k.startswith("x-object-meta")},
+            )
+        for name in large.names(large.segments):
+            found[f"segment {name}"] = large.there.request("GET", large.segments, name).body
+        return found
+
+    @staticmethod
+    def written(nodes: Nodes, since: int) -> list[str]:
+        calls = nodes.proxy(3).calls(since=since)
+        return [f"{call.method} {call.path}" for call in calls if call.method in ("PUT", "POST", "DELETE")]
+
+    @pytest.mark.parametrize("has_copied", [True, False])
+    def test_it_changes_nothing_there(self, nodes: Nodes, large: SwiftLarge, has_copied: bool) -> None:
+        self.fill(large)
+        nodes.once(3 if has_copied else 1)
+        nodes.cluster.stop_node(3)
+        self.change(large)
+        nodes.once_together(1, 2)
+        before, since = self.there(large), len(nodes.proxy(3).calls())
+        assert "gone" not in before
+        nodes.cluster.start_node(3)
+        nodes.once(3)
+        nodes.replicate(1)
+        nodes.once(3)
+        assert self.written(nodes, since) == []
+        assert self.there(large) == before
+        slos, plain = ["slo meta", "slo over"], ["back", "kept", "meta", "new", "over"]
+        assert large.names() == large.pair.swift.names(large.pair.container) == plain + slos
+        for name in plain:
+            large.pair.check_object(name)
+        large.check_there(*slos)
+
+    @pytest.mark.parametrize("large", [{"retain_local": False, "propagate_delete": True}], indirect=True)
+    def test_what_was_moved_without_it_stays_there(self, nodes: Nodes, large: SwiftLarge) -> None:
+        self.fill(large)
+        nodes.cluster.stop_node(3)
+        self.change(large)
+        nodes.once_together(1, 2)
+        nodes.once(1, 2)
+        before, since = self.there(large), len(nodes.proxy(3).calls())
+        nodes.cluster.start_node(3)
+        nodes.once(3)
+        assert self.there(large) == before
+        nodes.replicate(1, 2)
+        nodes.once(1, 2, 3)
+        assert self.there(large) == before
+        assert self.written(nodes, since) == []
+        assert large.pair.swift.names(large.pair.container) == []
+        assert before["over"][0] == b"the newer version"
+        assert len(before["slo over"][0]) == 4500

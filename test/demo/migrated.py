@@ -32,7 +32,7 @@ class Migrated:
             "aws_identity": there.user,
             "aws_secret": there.key,
         }
-        here.configure(here.content | {"migrations": [entry]})
+        here.migrate(entry)
         self._migrator = Migrator(here, directory, [entry])
 
     def play(self) -> bool:

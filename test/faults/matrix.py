@@ -7,8 +7,10 @@ what it says that it has done.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -57,7 +59,7 @@ class Case:
         """Something for each operation."""
         self.pair.put("new", b"new")
         self.pair.put("over", b"2", {"X-Object-Meta-Colour": "blue"})
-        self.pair.post("meta", {"X-Object-Meta-Colour": "red"})
+        self.pair.post("meta", {"X-Object-Meta-Colour": "red", "Content-Type": "text/red"})
         self.pair.post("slo meta", {"X-Object-Meta-Colour": "green"})
         self.large.put_slo("slo", self.segments)
         for name in GONE:
@@ -91,14 +93,29 @@ class Matrix:
         """Until every container has been read to its end, and nothing is left in the journal."""
         ends = [(case.pair, *case.pair.database()) for case in self.cases.values()]
 
+        def is_read(pair: Pair, identity: str, last: int) -> bool:
+            status = self.daemon.status(pair.swift.account, pair.container)
+            return bool(status.get(identity, {}).get("last_row", -1) >= last)
+
         def settled() -> bool:
-            return not self.daemon.unsettled() and all(
-                self.daemon.status(pair.swift.account, pair.container).get(identity, {}).get("last_row", -1)
-                >= last
-                for pair, identity, last in ends
-            )
+            # in this order: what a cursor has passed without success is in the journal by then
+            return all(is_read(*end) for end in ends) and not self.daemon.unsettled()
 
         wait_until(settled, 240, "the end")
+
+    def left_behind(self) -> int:
+        """Uploads that the journal knows, or knows that there may be."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db:
+            (count,) = db.execute(
+                "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM begins)"
+            ).fetchone()
+        return int(count)
+
+    def let_a_day_pass(self) -> None:
+        """Since uploads were listed, and since the store was asked to complete one."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db, db:
+            db.execute("UPDATE meta SET value = '0.0' WHERE key LIKE 'uploads listed of %'")
+            db.execute("UPDATE completions SET asked = asked - 86400")
 
     def stop(self) -> None:
         self.daemon.stop()

@@ -42,7 +42,7 @@ class Nodes:
 
     def daemon(self, node: int) -> SyncDaemon:
         if node not in self._daemons:
-            mapping = {**self.pair.mapping, "aws_endpoint": self.proxy(node).endpoint}
+            mapping = self.pair.mapping_through(self.proxy(node).endpoint)
             daemon = SyncDaemon(
                 self.cluster, self._directory / f"node{node}", [mapping], node=node, **self._settings
             )
@@ -52,7 +52,7 @@ class Nodes:
 
     def proxy(self, node: int) -> FaultProxy:
         if node not in self._proxies:
-            proxy = FaultProxy.before(self.pair.store.endpoint)
+            proxy = FaultProxy.before(self.pair.endpoint)
             self._proxies[node] = self._stack.enter_context(proxy)
         return self._proxies[node]
 

@@ -54,6 +54,7 @@ class Shunted(SwiftCluster):
         self._before = before
         self._options = {**_OPTIONS, **(options or {})}
         self._mappings: list[dict[str, Any]] = []
+        self._migrations: list[dict[str, Any]] = []
 
     def _prepare(self) -> None:
         pipeline = self.spec.default_pipeline()
@@ -77,10 +78,23 @@ class Shunted(SwiftCluster):
         self._mappings.append(mapping)
         self.configure(self.content)
 
+    def migrate(self, migration: dict[str, Any]) -> None:
+        """In force with the next request."""
+        self._migrations.append(migration)
+        self.configure(self.content)
+
+    def end_migration(self, migration: dict[str, Any]) -> None:
+        self._migrations.remove(migration)
+        self.configure(self.content)
+
     @property
     def content(self) -> dict[str, Any]:
         """What the configuration file has, as long as nobody has put another one there."""
-        return {"containers": self._mappings, "migrator_settings": {"segment_size": SEGMENT_SIZE}}
+        return {
+            "containers": self._mappings,
+            "migrations": self._migrations,
+            "migrator_settings": {"segment_size": SEGMENT_SIZE},
+        }
 
     @property
     def proxy_log(self) -> str:

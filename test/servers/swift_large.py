@@ -11,26 +11,35 @@ from servers.large import Large
 from servers.raw_swift import Answer, RawSwift
 from servers.swift import SwiftCluster
 from servers.swift_pair import SwiftPair
-from servers.swift_spec import TESTER2
+from servers.swift_spec import ADMIN, TESTER2
 
 _SAME = ("content-type", "content-length", "x-object-meta-colour")
 
 
 class SwiftLarge(Large):
-    """With ``account`` the whole account is mapped. `options`: further keys of the mapping. ``segments``: the
+    """In a new account, since sweeps read all of it; with ``account`` the whole of it is mapped. `options`:
+    further keys of the mapping. ``remote``: the other Swift, unless it is the same cluster. ``segments``: the
     remote container of the segments."""
 
     pair: SwiftPair
 
-    def __init__(self, cluster: SwiftCluster, *, account: bool = False, **options: Any) -> None:
-        pair = SwiftPair.within(cluster, **options)
+    def __init__(
+        self,
+        cluster: SwiftCluster,
+        *,
+        remote: SwiftCluster | None = None,
+        account: bool = False,
+        **options: Any,
+    ) -> None:
+        self.there = RawSwift(remote or cluster, TESTER2.name)
+        here = RawSwift(cluster, ADMIN.name, f"AUTH_{uuid4().hex}")
+        pair = SwiftPair(here, self.there, **options).create()
         self.segments = f"{pair.bucket}_segments"
         if account:
             prefix = f"b{uuid4().hex[:8]}-"
             pair.mapping |= {"container": "/*", "aws_bucket": prefix}
             pair.bucket = prefix + pair.container
             self.segments = f"{pair.bucket}_segments"
-        self.there = RawSwift(cluster, TESTER2.name)
         super().__init__(pair)
 
     def read(self, name: str, query: str = "", **headers: str) -> Answer:

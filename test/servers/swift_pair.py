@@ -53,6 +53,13 @@ class SwiftPair(Pair):
         pair.swift.put_container(pair.container)
         return pair
 
+    @property
+    def endpoint(self) -> str:
+        return self.remote.cluster.s3_endpoint
+
+    def mapping_through(self, endpoint: str) -> dict[str, Any]:
+        return {**self.mapping, "aws_endpoint": f"{endpoint}/auth/v1.0"}
+
     def create(self) -> SwiftPair:
         self.swift.put_container(self.container)
         return self

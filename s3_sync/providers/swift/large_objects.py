@@ -20,9 +20,8 @@ from s3_sync.largeobject.naming import Named, may_name, place_of
 from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.headers import is_true
 from s3_sync.model.keys import KeyNamer
-from s3_sync.model.objects import PutOptions, PutResult
+from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
-from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import ListQuery, WriteOptions
 from s3_sync.providers.http_errors import translated
 from s3_sync.providers.large_objects import ManifestPage, is_incomplete, name_and_version
@@ -75,7 +74,7 @@ class SwiftLargeObjects:
             max_parts=most if is_count(most) and most else _LIMITS.max_parts,
         )
 
-    def segments(self, container: str, needed: Timestamp | None = None) -> SwiftBucket:
+    def segments(self, container: str, needed: ObjectMeta | None = None) -> SwiftBucket:
         return self._container(self._namer.remote(container), needed)
 
     def remote(self, container: str) -> SwiftBucket:
@@ -157,7 +156,7 @@ class SwiftLargeObjects:
             return Named(frozenset({place_of(target)}), is_link=True)
         return Named()
 
-    def _container(self, name: str, needed: Timestamp | None) -> SwiftBucket:
+    def _container(self, name: str, needed: ObjectMeta | None) -> SwiftBucket:
         write = replace(self._write, lifetime=self._write.lifetime.of_segments(needed))
         return type(self._bucket)(self._transport, name, KeyNamer.plain(), write)
 

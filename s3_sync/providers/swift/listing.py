@@ -195,13 +195,19 @@ def _containers(transport: SwiftTransport, after: str) -> Containers:
         document = response.read_all(_MAX_PAGE)
     try:
         rows = parse_json(document or b"[]")
-        entries = [BucketEntry(_name(row), iso_date_or_zero(row.get("last_modified"))) for row in rows]
+        entries = [_entry(row) for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnexpectedAnswer("list containers: the response is not a listing") from error
     names = [after.encode("utf-8"), *(entry.name.encode("utf-8") for entry in entries)]
     if any(one >= other for one, other in pairwise(names)):
         raise UnexpectedAnswer("list containers: the response is out of order")
     return Containers(entries, _count(response.headers, "x-account-container-count"))
+
+
+def _entry(row: Any) -> BucketEntry:
+    """Raises KeyError, TypeError, AttributeError."""
+    count, size = (value if isinstance(value := row.get(key), int) else 0 for key in ("count", "bytes"))
+    return BucketEntry(_name(row), iso_date_or_zero(row.get("last_modified")), count, size)
 
 
 def _name(row: Any) -> str:

@@ -191,7 +191,7 @@ class DelegatingLargeObjects:
     def limits(self) -> PartLimits:
         return self._call(lambda: self._large.limits)
 
-    def segments(self, container: str, needed: Timestamp | None = None) -> Bucket:
+    def segments(self, container: str, needed: ObjectMeta | None = None) -> Bucket:
         return self._around(self._large.segments(container, needed))
 
     def remote(self, container: str) -> Bucket:

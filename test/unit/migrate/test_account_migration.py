@@ -14,7 +14,7 @@ from s3_sync.config.settings import MigrationOptions
 from s3_sync.errors import NotFound, RemoteUnavailable
 from s3_sync.migrate.account_migration import GONE_TIME_FOR_OTHERS, LIST_INTERVAL, AccountMigration
 from s3_sync.migrate.division import Share
-from s3_sync.model.migration import CONTAINER_STATE
+from s3_sync.model.migration import CONTAINER_SOURCE, CONTAINER_STATE
 from s3_sync.state.held_deletes import DELETE_BUDGET
 from unit.migrate.fake_local import Container
 from unit.migrate.test_deletes import AT
@@ -138,12 +138,34 @@ def test_listing_that_fails_or_is_empty_changes_nothing(
     assert world.local.writes() == []
 
 
+def test_listing_that_fails_is_on_record_until_one_succeeds(world: World) -> None:
+    world.source.set("there")
+    job = run(new_job(world))
+    world.source.broken = RemoteUnavailable("down", status=503)
+    again(world, job)
+    (entry,) = world.failures.page(job.mapping.journal_key)
+    assert (entry.name, entry.reason) == ("", "remote_unavailable")
+    world.source.broken = None
+    again(world, job)
+    assert world.failures.page(job.mapping.journal_key) == []
+
+
 def test_container_that_the_migration_has_made_goes_with_its_bucket(world: World) -> None:
     gone(world, "migrating", "a", "b")
     job = run(new_job(world))
     assert sorted(world.local.stored) == []
     assert world.local.writes()[-1] == ("DELETE", "AUTH_here/gone")
     assert not job.has_leftovers
+
+
+def test_container_that_a_migration_of_another_source_has_made_stays(world: World) -> None:
+    headers = gone(world, "migrating", "x")
+    headers[CONTAINER_SOURCE] = replace(world.mapping, bucket="renamed").source_digest
+    run(new_job(world))
+    assert world.local.stored["gone"].names == ["x"]
+    headers[CONTAINER_SOURCE] = replace(world.mapping, bucket="gone").source_digest
+    again(world, new_job(world))
+    assert "gone" not in world.local.stored
 
 
 def test_container_that_holds_objects_of_clients_stays_with_those(world: World) -> None:

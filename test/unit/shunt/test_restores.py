@@ -68,7 +68,7 @@ class World:
         self.log = LogOfShunt()
         self.put: dict[str, bytes] = {}
         self.status = 201
-        self.restores = Restores(self.pool, self, LargeObjects(), lambda: 100, self.log)  # type: ignore[arg-type]
+        self.restores = Restores(self.pool, self, LargeObjects(), lambda: 100, self.log, None)  # type: ignore[arg-type]
         self.profile = Profile(restore_object=True, propagate_delete=True)
         provider = MemoryProvider()
         provider.create_bucket("b")
