@@ -15,7 +15,7 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import NotFound, SyncError, UsageError
 from s3_sync.providers.registry import Registry
 from s3_sync.state.journal import WAITING
-from s3_sync.sync.inspection import HANDLED, HELD, RowPosition, destination
+from s3_sync.sync.inspection import HANDLED, HELD, RowPosition
 
 # where the bytes are
 SWIFT, STORE, BOTH, NOWHERE, UNCERTAIN = "swift", "store", "both", "nowhere", "uncertain"
@@ -129,7 +129,7 @@ def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
 
 def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: RemoteStatus) -> MappingExplanation:
     profile = mapping.profile
-    found = MappingExplanation(mapping.label, destination(mapping), remote, profile.mode)
+    found = MappingExplanation(mapping.label, mapping.remote, remote, profile.mode)
     found.paused = node.controls.is_paused(mapping)
     found.excluded = profile.exclude is not None and profile.exclude.match(name) is not None
     found.failure = failure_of(node, mapping, name)

@@ -167,7 +167,8 @@ class NodeView:
 
     def daemon(self) -> Running:
         """Return the daemon's state, and reload its reports."""
-        reports = [each for each in recon_file.read(self._recon()).values() if _number(each, "updated")]
+        files = recon_file.read(self._recon(), "swift-s3-sync")
+        reports = [each for each in files.values() if _number(each, "updated")]
         updated = max((_number(each, "updated") for each in reports), default=0.0)
         pid = lock_holder(self.settings.status_dir)
         running = None if pid is None else pid > 0

@@ -11,7 +11,7 @@ from s3_sync.config.mapping_names import number_of
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
 from s3_sync.streams.small_files import number as finite
-from s3_sync.sync.inspection import MappingBacklog, destination
+from s3_sync.sync.inspection import MappingBacklog
 
 # states of a mapping; the first one that applies is shown
 UNREADABLE, PAUSED, ELSEWHERE, RESETTING = "unreadable", "paused", "elsewhere", "resetting"
@@ -99,7 +99,7 @@ def _status(node: NodeView, mapping: Mapping) -> MappingStatus:
     found = MappingStatus(
         number_of(mapping),
         mapping.label,
-        destination(mapping),
+        mapping.remote,
         mapping.fingerprint,
         mapping.profile.mode,
         paused_since=node.controls.paused_since(mapping),

@@ -278,16 +278,20 @@ def internal_client(conf_path: str, log_name: str) -> LocalSwift:
 
 class _AsOwner:
     """Gives requests the rights of an account's owner: without them Swift hides the ACLs of containers and
-    ignores those that are sent. And those of slo: the manifest of an SLO has the size of the whole object in
-    its Content-Type, where listings find it."""
+    ignores those that are sent. And those of middleware: the manifest of an SLO has the size of the whole
+    object in its Content-Type, where listings find it, and a static link with the size of its target is
+    taken without a look at that, which may come later."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         environ["swift_owner"] = True
-        if environ["REQUEST_METHOD"] == "PUT" and "HTTP_X_STATIC_LARGE_OBJECT" in environ:
-            environ["swift.content_type_overridden"] = True
+        if environ["REQUEST_METHOD"] == "PUT":
+            if "HTTP_X_STATIC_LARGE_OBJECT" in environ:
+                environ["swift.content_type_overridden"] = True
+            if "HTTP_X_SYMLINK_TARGET_BYTES" in environ:
+                environ["swift.symlink_override"] = True
         return self._app(environ, start_response)
 
 

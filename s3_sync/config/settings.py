@@ -171,6 +171,17 @@ class Mapping:
             return f"{self.account}{EVERY_CONTAINER}"
         return f"{self.account}/{self.container}"
 
+    @property
+    def remote(self) -> str:
+        """The remote side for reports and metrics: ``store/bucket``, and the prefix of keys or names if the
+        configuration has one. ``*``: every bucket is a source."""
+        store = self.credentials.store_id
+        if self.migration is not None:
+            prefix = self.custom_prefix or self.migration.prefix
+            return "/".join(filter(None, (store, self.bucket or "*", prefix)))
+        written = "" if self.custom_prefix is None else f"/{self.custom_prefix}"
+        return f"{store}/{self.bucket}{written}"
+
     def same_config(self, other: Mapping) -> bool:
         """Returns whether both are equal except for their places in the file."""
         return self is other or replace(self, place="") == replace(other, place="")
@@ -230,6 +241,21 @@ class Mapping:
             self.namer.prefix,
             credentials.account,
             *([self.migration.prefix] if self.migration is not None else ()),
+        )
+        return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
+
+    @property
+    def source_digest(self) -> str:
+        """16 hexadecimal digits that identify the source of a migration, independent of secrets, identity and
+        of which of its names are migrated. Objects and containers contain it: the computation must not
+        change."""
+        credentials = self.credentials
+        parts = (
+            credentials.provider,
+            credentials.store_id,
+            self.bucket,
+            self.namer.prefix,
+            credentials.account,
         )
         return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:16]
 

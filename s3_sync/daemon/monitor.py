@@ -28,7 +28,9 @@ SILENCE_LIMIT = 60.0
 
 
 class MetricSources(Protocol):
-    """The reports of one kind of daemon."""
+    """The reports of one kind of daemon. ``program``: its command."""
+
+    program: str
 
     @property
     def collectors(self) -> Iterable[Collector]:
@@ -137,7 +139,7 @@ class Monitor:
 
     def _write(self) -> None:
         try:
-            recon_file.write(self._directory, self._process, self._sources.report())
+            recon_file.write(self._directory, self._sources.program, self._process, self._sources.report())
             self._unwritable = False
         except OSError as error:
             if not self._unwritable:

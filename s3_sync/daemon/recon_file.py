@@ -14,13 +14,13 @@ from typing import Any
 
 from s3_sync.streams.small_files import parse_json, read_file
 
-_NAME = "swift-s3-sync-{}.recon"
-_NAMES = re.compile(r"swift-s3-sync-(\d+)\.recon")
+_SUFFIX = ".recon"
 
 
-def write(directory: str, process: int, content: dict[str, Any]) -> None:
-    """Replace the file of a process; it is world-readable. Raises OSError."""
-    path = os.path.join(directory, _NAME.format(process))
+def write(directory: str, program: str, process: int, content: dict[str, Any]) -> None:
+    """Replace the file of a process; it is world-readable. ``program``: the command that it runs, such as
+    ``swift-s3-sync``. Raises OSError."""
+    path = os.path.join(directory, f"{program}-{process}{_SUFFIX}")
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "w", encoding="ascii") as file:
@@ -33,15 +33,16 @@ def write(directory: str, process: int, content: dict[str, Any]) -> None:
         raise
 
 
-def read(directory: str) -> dict[int, dict[str, Any]]:
-    """The last report of each process, by its number; unreadable files are left out.
+def read(directory: str, program: str) -> dict[int, dict[str, Any]]:
+    """The last report of each process of a program, by its number; unreadable files are left out.
 
     A process leaves its file behind when it ends: ``updated`` in it is the time of writing.
     """
     found: dict[int, dict[str, Any]] = {}
+    names = re.compile(rf"{re.escape(program)}-(\d+){re.escape(_SUFFIX)}")
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
-            if match := _NAMES.fullmatch(name):
+            if match := names.fullmatch(name):
                 with contextlib.suppress(OSError, ValueError):
                     content = parse_json(read_file(os.path.join(directory, name)))
                     if isinstance(content, dict):

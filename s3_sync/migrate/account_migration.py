@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping
@@ -16,6 +16,7 @@ from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.errors import SyncError
 from s3_sync.migrate.account_metadata import AccountMetadata
+from s3_sync.migrate.division import Share
 from s3_sync.migrate.gone_containers import GoneContainers, Removal
 from s3_sync.migrate.services import Context
 from s3_sync.runtime.log_once import LogOnce
@@ -26,26 +27,27 @@ log = logging.getLogger("swift-s3-migrator")
 #: the shortest interval between two listings of an account, and the pause after one as a multiple of its
 #: duration; in seconds
 LIST_INTERVAL, LIST_REST_FACTOR = 30.0, 20.0
+#: what is gone at the source is left to each node before this one for so many seconds
+GONE_TIME_FOR_OTHERS = 10 * LIST_INTERVAL
 #: Swift's limit for names of containers, in bytes (``max_container_name_length``)
 _MAX_NAME = 256
 
 
 class AccountMigration:
-    """``owns``: whether this node migrates a container of the account. ``step`` never raises.
+    """``step`` never raises.
 
     ``held``: deletes that wait for an operator, by containers whose bucket is gone.
     """
 
-    def __init__(
-        self, context: Context, mapping: Mapping, coverage: Coverage, owns: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, context: Context, mapping: Mapping, coverage: Coverage) -> None:
         self.mapping = mapping
         self.held: dict[str, HeldDeletes] = {}
         self._context = context
         self._coverage = coverage
-        self._owns = owns
         self._children: dict[str, Mapping] | None = None
         self._gone: deque[str] = deque()
+        #: containers that are gone at the source -> when that was first listed
+        self._gone_since: dict[str, float] = {}
         self._failed: set[str] = set()
         self._list_at = float("-inf")
         self._backoff = JobBackoff("Failed to list", mapping.label)
@@ -97,7 +99,7 @@ class AccountMigration:
             self._remove(self._gone.popleft())
         elif self._is_due():
             self._update_metadata()
-            self._list()
+            self._checked_list()
         self._backoff.succeeded()
         return StepResult(bool(self._gone))
 
@@ -118,6 +120,15 @@ class AccountMigration:
         else:
             self._settle("")
 
+    def _checked_list(self) -> None:
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            self._list()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
+
     def _list(self) -> None:
         context, began = self._context, self._context.clock.now()
         provider = context.registry.provider(self.mapping.credentials)
@@ -133,7 +144,7 @@ class AccountMigration:
             self._update_children([name for name in listed if self._is_migrated(name)])
             known = set(listed)
             gone = [name for name in local if name not in known and self._is_migrated(name)]
-            self._gone = deque(gone)
+            self._gone = deque(self._due(gone))
             self._forget_all_but(gone)
         now = context.clock.now()
         self._list_at = max(began + LIST_INTERVAL, now + LIST_REST_FACTOR * (now - began))
@@ -149,8 +160,21 @@ class AccountMigration:
             self.mapping.label, len(names), len(came), len(went),
         )  # fmt: skip
 
+    def _due(self, gone: list[str]) -> Iterator[str]:
+        """Yield the containers that are this node's business now. The first of those that share a container
+        has them at once, the others when it has had the time."""
+        now = self._context.clock.now()
+        self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
+        for name, since in self._gone_since.items():
+            share = self._share(name)
+            if share is not None and now >= since + share.ordinal * GONE_TIME_FOR_OTHERS:
+                yield name
+
+    def _share(self, container: str) -> Share | None:
+        return self._context.division.share(self.mapping.account, container)
+
     def _is_migrated(self, name: str) -> bool:
-        if name.startswith("\0") or self._is_named(name) or not self._owns(name):
+        if name.startswith("\0") or self._is_named(name) or self._share(name) is None:
             return False
         if "/" not in name and 0 < len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME:
             return True

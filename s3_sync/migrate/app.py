@@ -43,7 +43,7 @@ from s3_sync.state.held_deletes import HeldDeletesLedger
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
-from s3_sync.state.paths import migration_deletes_path, migration_failures_path
+from s3_sync.state.paths import migration_failures_path
 from s3_sync.state.segment_cleanups import SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
@@ -87,13 +87,12 @@ def serve(
 def new_job(services: MigrateServices, request: JobRequest) -> Job:
     """See ``daemon.job.JobFactory``."""
     context, mapping = Context.of(services, request.pools), request.mapping
-    if not mapping.is_account_wide:
-        return ContainerMigration(context, mapping)
-
-    def owns(container: str) -> bool:
-        return services.division.share(mapping.of_container(container)) is not None
-
-    return AccountMigration(context, mapping, request.coverage, owns)
+    if mapping.is_account_wide:
+        return AccountMigration(context, mapping, request.coverage)
+    parent = request.parent
+    # a container of older versions is migrated where the one is that it belongs to
+    divided_by = parent.mapping.bucket if isinstance(parent, ContainerMigration) else mapping.bucket
+    return ContainerMigration(context, mapping, divided_by)
 
 
 def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> MigrateServices:
@@ -101,9 +100,10 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     use_swift_dir(settings.swift_dir)
     statuses = MigrationStatuses(settings.migrator.status_file, observed=dry_run)
     stack.callback(statuses.flush)
-    failures = MigrationFailures(migration_failures_path(settings.status_dir))
+    journal = migration_failures_path(settings.status_dir)
+    failures = MigrationFailures(journal)
     stack.callback(failures.close)
-    deletes = JournalFile(migration_deletes_path(settings.status_dir), DELETES_SCHEMA)
+    deletes = JournalFile(journal, DELETES_SCHEMA)
     stack.callback(deletes.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)
     stack.callback(stats.close)
@@ -117,6 +117,8 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     reader = ObjectReader(settings, client)
     stack.callback(reader.close)
     newest = NewestState(reader.rings, reader.servers)
+    pages = GreenPool(MAX_PAGES)
+    stack.callback(pages.kill)  # a page that nobody waits for any more
     nodes = ReplicaNodes(settings.swift_dir, settings.migrator.ring_name, settings.swift_bind_ip)
     if not nodes.has_devices():
         log.warning(
@@ -134,17 +136,17 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
         once=once,
         client=client,
         newest=newest,
+        division=Division(nodes),
         removal=GuardedDelete(newest, client),
         held=HeldDeletesLedger(deletes),
         cleanups=SegmentCleanups(deletes),
         clients=ClientObjects(),
         writers=_writers(settings, client, stack),
-        division=Division(nodes),
         statuses=statuses,
         failures=failures,
         max_object=max_object_size(),
         segment_size=settings.migrator.segment_size,
-        pages=GreenPool(MAX_PAGES),
+        pages=pages,
         dry_run=dry_run,
     )
 

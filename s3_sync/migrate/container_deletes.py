@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from s3_sync.config.settings import Mapping
 from s3_sync.migrate.decide import LocalEntry
 from s3_sync.migrate.deletes import Deletes, DeleteServices
-from s3_sync.migrate.division import Share
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import BucketProof
 from s3_sync.providers.base import Bucket, Provider
@@ -15,31 +14,23 @@ from s3_sync.state.migration_status import PassCounts
 
 
 class ContainerDeletes:
-    """``run`` takes what a whole pass has found in the local container alone.
-
-    ``share``: of this node, which deletes its own names at once, and those of other nodes if they are still
-    there in its next pass: any node may delete what it has proved to be gone.
-    """
+    """``run`` takes what a whole pass has found in the local container alone. ``nodes``: how many share what
+    a pass may delete."""
 
     def __init__(self, context: Context, mapping: Mapping, source: BucketProof) -> None:
-        self.share = Share()
+        self.nodes = 1
         self._mapping = mapping
-        self._left: frozenset[str] = frozenset()
         self._deletes = Deletes(DeleteServices.of(context, mapping), mapping, source)
 
     def run(self, local_only: Sequence[LocalEntry]) -> PassCounts:
         """Delete what was deleted at the source. Returns how many were deleted, have failed, and wait for an
         operator. Raises SyncError."""
+        self._deletes.nodes = self.nodes
         self._deletes.begin_pass()
-        due = [each for each in local_only if self._is_own(each.name) or each.name in self._left]
-        self._left = frozenset(each.name for each in local_only if not self._is_own(each.name))
-        deleted = self._deletes.reconcile(self._mapping.container, due)
+        deleted = self._deletes.reconcile(self._mapping.container, local_only)
         held = self._deletes.end_pass()
         failed, waiting = self._deletes.failed, held.count if held else 0
         return PassCounts(deleted=deleted, failed=failed, waiting=waiting)
-
-    def _is_own(self, name: str) -> bool:
-        return self.share.rank_of(name) == 0
 
 
 def container_deletes(

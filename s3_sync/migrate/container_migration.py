@@ -21,6 +21,7 @@ from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
+from s3_sync.errors import SyncError
 from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
 from s3_sync.migrate.containers import Containers
@@ -49,12 +50,15 @@ HELP_AFTER_POLLS = 2
 
 
 class ContainerMigration:
-    """The migration of one container, from the start to the end of its mapping. ``step`` never raises."""
+    """The migration of one container, from the start to the end of its mapping. ``step`` never raises.
 
-    def __init__(self, context: Context, mapping: Mapping) -> None:
+    ``divided_by``: the bucket whose nodes share the work."""
+
+    def __init__(self, context: Context, mapping: Mapping, divided_by: str) -> None:
         assert mapping.migration is not None
         self.mapping = mapping
         self._options: MigrationOptions = mapping.migration
+        self._divided_by = divided_by
         self._context = replace(context, stop=LinkedStop(context.stop))
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._tally = context.activity.mapping_counters(mapping, context.stats)
@@ -63,6 +67,8 @@ class ContainerMigration:
         self._pass: Pass | None = None
         #: when this node, which leaves creating it to another, found no local container; None: there is one
         self._missing_since: float | None = None
+        #: names that only the local cluster has -> when this node, which leaves them to another, found that
+        self._local_since: dict[str, float] = {}
         self._deletes: ContainerDeletes | None = None
         #: the container of older versions, which is migrated, too; see ``Job``
         self.children: dict[str, Mapping] | None = None
@@ -101,13 +107,19 @@ class ContainerMigration:
     def _checked_step(self) -> StepResult:
         if self._context.halted(self.mapping):
             return StepResult(False)
-        step = self._step()
+        failures, key = self._context.failures, self.mapping.journal_key
+        try:
+            step = self._step()
+        except SyncError as error:
+            failures.record(key, "", error.reason, str(error), self._context.clock.now())
+            raise
+        failures.settle(key, [""])
         self._backoff.succeeded()
         return step
 
     def _step(self) -> StepResult:
         if self._pass is None:
-            share = self._context.division.share(self.mapping)
+            share = self._context.division.share(self.mapping.account, self._divided_by)
             if share is None:
                 return StepResult(False)
             if (seconds := self._seconds_to_container(share)) > 0:
@@ -152,9 +164,13 @@ class ContainerMigration:
 
     def _seconds_to_container(self, share: Share) -> float:
         """Return for how many seconds the local container is left to the nodes before this one, as it is
-        missing; 0: it exists, or this node has to create it."""
+        missing; 0 or less: it exists, or this node has to create it."""
         context, mapping = self._context, self.mapping
-        if not share.ordinal or context.client.container(mapping.account, mapping.container) is not None:
+        if (
+            context.dry_run
+            or not share.ordinal
+            or context.client.container(mapping.account, mapping.container) is not None
+        ):
             self._missing_since = None
             return 0.0
         now = context.clock.now()
@@ -190,7 +206,7 @@ class ContainerMigration:
             self.children = {versions: older}
         if self._deletes is None:
             self._deletes = container_deletes(context, mapping, provider, bucket)
-        self._deletes.share = share
+        self._deletes.nodes = share.nodes
 
     def _local_entries(self, after: str) -> Iterator[LocalEntry]:
         listing = self._context.client.objects(
@@ -238,6 +254,7 @@ class ContainerMigration:
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
+        self._heartbeat.made_progress()
         # what helps has begun the pass over: after a crash, the next one leaves nothing out
         self._save(current, "" if current.rank else landed.last or "")
 
@@ -245,10 +262,20 @@ class ContainerMigration:
         if not current.after:  # met nowhere: gone at the source, or done by another node or a client
             self._context.failures.settle(self.mapping.journal_key, current.failed_before)
             if self._deletes is not None:
-                current.count(self._deletes.run(current.local_only))
+                current.count(self._deletes.run(self._due_deletes(current)))
         self._save(current, "", ended=not current.after)
         self._context.statuses.flush()
         self._pass = None
+
+    def _due_deletes(self, current: Pass) -> list[LocalEntry]:
+        """Return what only the local cluster has, as far as it is this node's business now: the first of
+        those that share a container deletes at once, the others what it has had the time for."""
+        now, before = self._context.clock.now(), self._local_since
+        time_for_others = current.share.ordinal * self._time_for_others
+        if not time_for_others:
+            return current.local_only
+        self._local_since = {each.name: before.get(each.name, now) for each in current.local_only}
+        return [each for each in current.local_only if now >= self._local_since[each.name] + time_for_others]
 
     def _save(self, current: Pass, marker: str, ended: bool = False) -> None:
         is_reset = current.is_new and not current.after

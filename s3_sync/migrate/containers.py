@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from s3_sync.cluster.client import LocalSwift
@@ -17,7 +17,13 @@ from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.model.container_metadata import PREFIX
 from s3_sync.model.headers import is_field_name, is_field_value
-from s3_sync.model.migration import CONTAINER_STATE, VERSIONS_LOCATION, VERSIONS_MODE, ContainerState
+from s3_sync.model.migration import (
+    CONTAINER_SOURCE,
+    CONTAINER_STATE,
+    VERSIONS_LOCATION,
+    VERSIONS_MODE,
+    ContainerState,
+)
 from s3_sync.model.timestamps import UNITS, Timestamp, http_date_or_zero
 from s3_sync.providers.base import Provider
 from s3_sync.runtime.concurrency import Clock
@@ -38,10 +44,12 @@ _Headers = Dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Local:
-    """A local container. ``headers``: those that a migration may set."""
+    """A local container. ``headers``: those that a migration may set. ``source``: digest of the source of the
+    migration that has created it, empty if that is unknown."""
 
     headers: _Headers
     state: ContainerState | None
+    source: str
     changed: Timestamp
 
 
@@ -95,18 +103,24 @@ class Containers:
         self._post(container, {CONTAINER_STATE: state.value})
 
     def state(self, container: str) -> ContainerState | None:
-        """Return the state of a local container; None for one without, and for a missing one. Raises
-        LocalUnavailable."""
+        """Return the state of a local container; None for one without, for a missing one, and for one that a
+        migration from another source has created. Raises LocalUnavailable."""
         local = self._local(container)
-        return None if local is None else local.state
+        return local.state if local is not None and local.source in ("", self._digest(container)) else None
+
+    def _bucket(self, container: str) -> str:
+        mapping = self._mapping
+        return mapping.bucket if container == mapping.container and mapping.bucket else container
+
+    def _digest(self, container: str) -> str:
+        return replace(self._mapping, bucket=self._bucket(container)).source_digest
 
     def _head(self, container: str) -> _Headers:
-        mapping = self._mapping
-        bucket = mapping.bucket if container == mapping.container and mapping.bucket else container
+        bucket = self._bucket(container)
         try:
             return self._provider.head_bucket(bucket)
         except NotFound as error:
-            identity = mapping.credentials.identity
+            identity = self._mapping.credentials.identity
             message = f'Bucket/container "{bucket}" does not exist for {identity}'
             raise NotFound(message, status=error.status, code=error.code) from error
 
@@ -162,10 +176,14 @@ class Containers:
             raise LocalUnavailable(f"HEAD {self._mapping.account}/{container}: it does not tell its time")
         state = lower.get(CONTAINER_STATE)
         settable = {name: value for name, value in lower.items() if value and _is_migrated(name)}
-        return _Local(settable, ContainerState.parse(state), changed)
+        return _Local(settable, ContainerState.parse(state), lower.get(CONTAINER_SOURCE, ""), changed)
 
     def _create(self, container: str, headers: _Headers) -> None:
-        sent = {**headers, CONTAINER_STATE: ContainerState.MIGRATING.value}
+        sent = {
+            **headers,
+            CONTAINER_STATE: ContainerState.MIGRATING.value,
+            CONTAINER_SOURCE: self._digest(container),
+        }
         if policy := self._mapping.profile.storage_policy:
             sent["X-Storage-Policy"] = policy
         status, _ = self._writer.request("PUT", container, headers=sent)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from s3_sync.cluster.client_writer import ClientWriter
-from s3_sync.errors import LocalChanged, LocalMissing, NotFound, ObjectRefused
+from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
+from s3_sync.migrate.headers import object_headers, version_of
 from s3_sync.migrate.large_copying import LargeCopier
-from s3_sync.model.headers import to_swift
-from s3_sync.model.migration import OWNER, SOURCE_ETAG, source_version
 from s3_sync.model.objects import ListedObject, ObjectInfo
-from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.counting import CountingBody
 
@@ -42,13 +40,15 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class CopyServices:
-    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch."""
+    """``count``: called with the bytes that were read from the source. ``now``: seconds since the epoch.
+    ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
     large: LargeCopier
     count: Callable[[int], None]
     now: Callable[[], float]
+    source_digest: str = ""
 
 
 class ObjectCopier:
@@ -64,7 +64,8 @@ class ObjectCopier:
         """Do what was decided for a listed object. Raises SyncError."""
         try:
             if action is Action.COMPARE:
-                return self._compare(listed)
+                self._services.large.check_same(self._container, listed)
+                return Copied(Outcome.SAME)
             if action is Action.UPDATE and (updated := self._update(listed)) is not None:
                 return updated
             return self._copy(listed)
@@ -82,7 +83,7 @@ class ObjectCopier:
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
             version = version_of(listed, info)
-            headers = object_headers(info, version)
+            headers = object_headers(info, version, self._services.source_digest)
             if not self._services.large.is_large(info):
                 headers["etag"] = info.md5 or ""  # Swift refuses other bytes
                 body = CountingBody(result.body, self._services.count)
@@ -103,37 +104,11 @@ class ObjectCopier:
         version = version_of(listed, info)
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
-        self._writer.post_object(self._container, listed.name, object_headers(info, version))
+        headers = object_headers(info, version, self._services.source_digest)
+        self._writer.post_object(self._container, listed.name, headers)
         return Copied(Outcome.UPDATED)
-
-    def _compare(self, listed: ListedObject) -> Copied:
-        """Raises ObjectRefused for an object that is another one than the source's of the same time."""
-        status, headers = self._writer.request("HEAD", self._container, listed.name)
-        if status == 200 and headers.get(SOURCE_ETAG) == listed.etag:
-            return Copied(Outcome.SAME)
-        raise ObjectRefused(
-            "mismatching_etag",
-            f"{listed.name}: the local object has the time of the source's, and other bytes",
-        )
 
     def _is_expired(self, info: ObjectInfo) -> bool:
         """Return whether Swift would refuse the object, as its X-Delete-At has passed."""
         expires = info.meta.delete_at if info.expires is None else info.expires
         return expires is not None and expires <= self._services.now()
-
-
-def version_of(listed: ListedObject, info: ObjectInfo) -> Timestamp:
-    """Return the X-Timestamp of the local object: that of a Swift source, else when it was last modified."""
-    if info.x_timestamp is not None:
-        return info.x_timestamp
-    return source_version(listed.last_modified, info.last_modified)
-
-
-def object_headers(info: ObjectInfo, version: Timestamp) -> dict[str, str]:
-    """Return the headers of a PUT or POST that gives the local object the source's metadata, its time, and
-    the mark of this migration."""
-    headers = {**to_swift(info.meta), "x-timestamp": version.internal, OWNER: version.internal}
-    headers.setdefault("content-type", info.meta.content_type)
-    if info.expires is not None:
-        headers["x-delete-at"] = str(info.expires)
-    return headers

@@ -8,6 +8,7 @@ may. Everything else stays: a local object too many does less harm than one too 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -99,7 +100,8 @@ class Deletes:
     A pass begins with ``begin_pass``, and ends with ``end_pass``, which says what was held back. The number
     is recorded; once an operator has allowed the deletes since, the next pass may delete that many more.
 
-    ``deleted``, ``held`` and ``failed``: objects of this pass.
+    ``nodes``: those that share the container; each may delete its part of what one pass may. ``deleted``,
+    ``held`` and ``failed``: objects of this pass.
     """
 
     def __init__(self, services: DeleteServices, mapping: Mapping, source: SourceProof) -> None:
@@ -110,6 +112,7 @@ class Deletes:
         self._is_allowed = False
         self._is_empty = False
         self._limit: int | None = None
+        self.nodes = 1
         self.deleted = self.held = self.failed = 0
 
     def begin_pass(self) -> None:
@@ -195,7 +198,7 @@ class Deletes:
         except SyncError as error:
             self._fail(entry.name, error)
             return None
-        version = owned_version(state)
+        version = owned_version(state, self._mapping.source_digest)
         if version is not None:
             return entry.name, version
         if isinstance(state, Present):
@@ -255,12 +258,12 @@ class Deletes:
         options = self._mapping.migration
         assert options is not None
         if self._limit is None:
-            limits = [] if options.max_deletes is None else [options.max_deletes]
+            limits: list[float] = [] if options.max_deletes is None else [options.max_deletes]
             if options.max_deletes_percent is not None:
-                limits.append(max(1, int(self._objects(container) * options.max_deletes_percent / 100)))
+                limits.append(max(1, self._objects(container) * options.max_deletes_percent // 100))
             if not limits:
                 return None
-            self._limit = min(limits)
+            self._limit = math.ceil(min(limits) / self.nodes)
         return self._limit
 
     def _objects(self, container: str) -> int:

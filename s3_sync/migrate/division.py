@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from s3_sync.cluster.rings import ReplicaNodes
-from s3_sync.config.settings import Mapping
 from s3_sync.model.rows import owner_ordinal
 
 Item = TypeVar("Item")
@@ -55,10 +54,10 @@ class Division:
     def __init__(self, nodes: ReplicaNodes) -> None:
         self._nodes = nodes
 
-    def share(self, mapping: Mapping) -> Share | None:
-        """Return this node's share in a container's migration; None: other nodes do it. A node with several
+    def share(self, account: str, bucket: str) -> Share | None:
+        """Return this node's share in the migration of a bucket; None: other nodes do it. A node with several
         addresses in the ring has the first one's share. Raises LocalUnavailable."""
-        is_here = self._nodes.of(mapping.account, mapping.bucket)
+        is_here = self._nodes.of(account, bucket)
         return Share(is_here.index(True), len(is_here)) if True in is_here else None
 
 

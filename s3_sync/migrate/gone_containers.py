@@ -75,6 +75,8 @@ class GoneContainers:
 
     def _remove_objects(self, child: Mapping, proof: MissingBucketProof) -> Removal:
         deletes = Deletes(DeleteServices.of(self._context, child), child, proof)
+        share = self._context.division.share(child.account, child.bucket)
+        deletes.nodes = share.nodes if share is not None else 1
         deletes.begin_pass()
         entries = self._entries(child)
         while not self._context.halted(self._mapping) and (page := list(islice(entries, _PAGE))):

@@ -69,8 +69,10 @@ class ObjectMigration:
             count=count,
             prepare=self._prepare_segments,
             now=context.clock.now,
+            source_digest=mapping.source_digest,
         )
-        services = CopyServices(bucket, self._writer, LargeCopier(large), count, context.clock.now)
+        copier = LargeCopier(large)
+        services = CopyServices(bucket, self._writer, copier, count, context.clock.now, mapping.source_digest)
         self._copier = ObjectCopier(services, mapping.container)
 
     def is_due(self, listed: ListedObject) -> bool:

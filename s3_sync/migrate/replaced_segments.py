@@ -28,7 +28,7 @@ class ReplacedSegments:
         are still needed, as after a crash. Raises LocalUnavailable, StateError, and what removing raises;
         then the new object is complete."""
         mapping, container = self._mapping, self._mapping.container
-        version = owned_version(self._newest.of(mapping.account, container, name))
+        version = owned_version(self._newest.of(mapping.account, container, name), mapping.source_digest)
         cleanup = None if version is None else self._own.note(mapping, container, name, version)
         yield
         self._own.remove(mapping, container, cleanup)

@@ -17,6 +17,7 @@ from s3_sync.state.migration_status import ContainerStatus
 # phases of a migration; the first one that applies is shown
 PAUSED, BLOCKED, NOT_STARTED = "paused", "blocked", "not started"
 COPYING, FOLLOWING, READY = "copying", "following", "ready to cut over"
+PHASES = (PAUSED, BLOCKED, NOT_STARTED, COPYING, FOLLOWING, READY)
 #: containers that are listed by name
 MAX_CONTAINERS = 10
 FINE, FOUND = 0, 3
@@ -39,8 +40,10 @@ class MigrationReport:
     passes; ``pass_copied`` and ``pass_bytes``: of the present ones. ``failed``: objects that failed and have
     not been copied since, by reason in ``reasons``. ``waiting``: objects whose turn had not come: too young,
     archived, or just failed. ``held``: deletes that wait for an operator. ``last_pass``: when the last
-    container's last whole pass ended. ``clean_since``: since when there has been nothing to do, as the last
-    whole passes of all containers say. ``error``: what stands in the way of a whole container, or of all.
+    container's last whole pass ended; ``oldest_pass`` and ``oldest_clean_pass``: of the container whose last
+    one, or last clean one, is the longest ago; None while one has had none. ``clean_since``: since when there
+    has been nothing to do, as the last whole passes of all containers say. ``error``: what stands in the way
+    of a whole container, or of all.
     """
 
     number: int | None
@@ -70,6 +73,8 @@ class MigrationReport:
     begun: float | None = None
     last_saved: float | None = None
     last_pass: float | None = None
+    oldest_pass: float | None = None
+    oldest_clean_pass: float | None = None
     clean_since: float | None = None
     last_change: float | None = None
     error: str = ""
@@ -120,11 +125,12 @@ def _report(
     whole: dict[str, MigrationFailure],
     held: dict[str, Held],
 ) -> MigrationReport:
-    found = MigrationReport(number_of(mapping), mapping.label, source_of(mapping), mapping.fingerprint)
+    found = MigrationReport(number_of(mapping), mapping.label, mapping.remote, mapping.fingerprint)
     found.paused_since = files.controls.paused_since(mapping)
     statuses: list[ContainerStatus] = []
     containers = files.containers(mapping)
     for each in containers:
+        time.sleep(0)  # there may be thousands: in the daemon, its other threads run meanwhile
         state = files.statuses.of(each)
         statuses.append(state)
         _add(found, state)
@@ -139,15 +145,11 @@ def _report(
             found.error = f"{each.label}: {whole[key].reason}: {whole[key].message}"
         found.held += held[key].number if key in held else 0
     found.failed = sum(found.reasons.values())
+    found.oldest_pass = _oldest([state.last_pass for state in statuses])
+    found.oldest_clean_pass = _oldest([state.last_clean_pass for state in statuses])
     _add_rates(found, statuses, running=files.daemon() != 0)
     found.phase = _phase(found, statuses)
     return found
-
-
-def source_of(mapping: Mapping) -> str:
-    """Return the store, the bucket, and the prefix of names or keys."""
-    prefix = mapping.custom_prefix or (mapping.migration.prefix if mapping.migration else "")
-    return "/".join(filter(None, (mapping.credentials.store_id, mapping.bucket or "*", prefix)))
 
 
 def _add(found: MigrationReport, state: ContainerStatus) -> None:
@@ -206,6 +208,11 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 def _latest(one: float | None, other: float) -> float | None:
     return max(one or 0.0, other) or None
+
+
+def _oldest(times: Sequence[float]) -> float | None:
+    """Return None where one of the times is that of nothing."""
+    return min(times, default=0.0) or None
 
 
 def show(found: Report, output: Output) -> None:

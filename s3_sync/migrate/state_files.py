@@ -14,13 +14,13 @@ from s3_sync.state.paths import migration_failures_path
 
 class StateFiles:
     """``settings``: of the migrator; its ``mappings`` are the migrations. Nothing is changed but by requests
-    of an operator. A context manager."""
+    of an operator. ``statuses``: in the daemon itself, those that it is about to write. A context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, statuses: MigrationStatuses | None = None) -> None:
         assert settings.migrator is not None
         self.status_dir = settings.status_dir
         self.migrations: tuple[Mapping, ...] = settings.mappings
-        self.statuses = MigrationStatuses(settings.migrator.status_file, observed=True)
+        self.statuses = statuses or MigrationStatuses(settings.migrator.status_file, observed=True)
         self.failures = MigrationFailuresView(migration_failures_path(settings.status_dir))
         self.controls = Controls(settings.status_dir, poll_interval=0.0)
 

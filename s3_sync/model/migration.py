@@ -16,10 +16,15 @@ from s3_sync.model.timestamps import Timestamp
 #: of an object that a migration has written: its X-Timestamp. A transient system header, so that any POST or
 #: PUT by a client removes it: what clients have changed belongs to them
 OWNER = "x-object-transient-sysmeta-multi-cloud-internal-migrator"
+#: of an object that a migration has written: its source (``Mapping.source_digest``). Earlier versions
+#: wrote none
+SOURCE = f"{OWNER}-source"
 #: of an SLO whose source is one object: the ETag of the source
 SOURCE_ETAG = "x-object-transient-sysmeta-multi-cloud-internal-migrator-remote-etag"
 #: of a container: one of ContainerState
 CONTAINER_STATE = "x-container-sysmeta-multi-cloud-internal-migrator"
+#: of a container that a migration has created: as SOURCE
+CONTAINER_SOURCE = f"{CONTAINER_STATE}-source"
 #: system headers in which Swift's versioned_writes keeps X-Versions-Location and X-History-Location
 VERSIONS_LOCATION = "x-container-sysmeta-versions-location"
 VERSIONS_MODE = "x-container-sysmeta-versions-mode"

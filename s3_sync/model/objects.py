@@ -57,12 +57,14 @@ class Link:
     """The target of a symlink, as Swift names it in the cluster that objects are copied from.
 
     ``container``: in the account of the link; empty if the link is at the remote and leads to nothing that
-    its mapping copies. ``etag``: the one that a static link is bound to; empty for other links.
+    its mapping copies. ``etag``: the one that a static link is bound to; empty for other links. ``size``: of
+    the target of a static link that was read as it is stored.
     """
 
     container: str
     name: str
     etag: str = ""
+    size: int = field(default=0, compare=False)
 
     @property
     def header(self) -> str:
@@ -216,6 +218,12 @@ class GetOptions:
     if_match: str | None = None
     if_none_match: str | None = None
     part: int | None = None
+    #: the object as a store with large objects of its own keeps it: of an SLO the JSON of its manifest, of a
+    # DLO
+    #: the bytes beside its header. ``ObjectInfo.meta`` is then the store's own: no mark but one for the kind,
+    # with
+    #: the container as it is called there, as in a link; all others are users' metadata
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,8 @@ class Bucket(Protocol):
 
     def get_object(self, name: str, options: GetOptions = ...) -> GetResult:
         """Raises NotFound, PreconditionFailed, Archived, and InvalidRequest for an unsatisfiable range;
-        NotSupported for a part, without ``features.reads_parts`` or if the server does not know it.
+        NotSupported for a part, without ``features.reads_parts`` or if the server does not know it, and for
+        ``stored`` without ``features.native_large_objects``.
 
         The ``status`` of a PreconditionFailed is 304 for if_none_match, else 412. The body's ``rewind`` sends
         another GET, for exactly the same version.

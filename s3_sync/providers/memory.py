@@ -41,7 +41,7 @@ from s3_sync.providers.memory_object import (
     condition_failed,
 )
 from s3_sync.providers.memory_upload import MemoryUpload, PendingUpload
-from s3_sync.providers.object_headers import check_no_part
+from s3_sync.providers.object_headers import check_plain
 from s3_sync.providers.open_object import OpenObject, resolved
 from s3_sync.providers.roll_up import is_after, roll_up
 from s3_sync.providers.store_limits import Limits
@@ -160,7 +160,7 @@ class MemoryBucket:
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
         with self._lock:
-            found = self._find(name)
+            found = self._stored(name) if options.stored else self._find(name)
         if options.if_match is not None and options.if_match != found.etag:
             raise condition_failed(412)
         if options.if_none_match == found.etag:
@@ -170,7 +170,7 @@ class MemoryBucket:
         requested = options.byte_range
         if options.part is not None:
             if not self.features.reads_parts:
-                check_no_part(options)
+                check_plain(options)
             requested = found.range_of(options.part)
         if requested is not None:
             first, last = byte_range = resolved(requested, len(data))
@@ -289,6 +289,10 @@ class MemoryBucket:
     def _store(self) -> _Store:
         """Raises NotFound."""
         return self._provider.store(self.name)
+
+    def _stored(self, name: str) -> StoredObject:
+        """See ``GetOptions.stored``."""
+        raise NotSupported("the store has no large objects as Swift has them")
 
     def _find(self, name: str) -> StoredObject:
         try:

@@ -17,8 +17,9 @@ from s3_sync.largeobject.naming import Named, Place
 from s3_sync.largeobject.plan import PartLimits
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.lifetime import later
-from s3_sync.model.objects import ObjectMeta, PutOptions, PutResult
+from s3_sync.model.objects import KIND_MARKS, ObjectMeta, PutOptions, PutResult
 from s3_sync.model.segment_names import SegmentNamer
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Features, ListPage, ListQuery, WriteOptions
 from s3_sync.providers.large_objects import ManifestPage
 from s3_sync.providers.memory import MemoryBucket, MemoryProvider
@@ -127,6 +128,19 @@ class MemoryContainer(MemoryBucket):
     def raw(self, name: str) -> StoredObject:
         """An object as it is stored."""
         return super()._find(name)
+
+    def _stored(self, name: str) -> StoredObject:
+        found = self.raw(name)
+        user = {mark: value for mark, value in found.meta.marks.items() if mark not in KIND_MARKS}
+        meta = replace(found.meta, user={**found.meta.user, **user}, marks={})
+        if found.segments is not None:
+            raw = Manifest.of(found.segments).raw
+            meta = meta.marked(x_static_large_object="True")
+            return replace(found, data=raw, etag=md5_hex(raw), meta=meta, segments=None)
+        if found.below is not None:
+            meta = meta.marked(x_object_manifest="/".join(found.below))
+            return replace(found, etag=md5_hex(found.data), meta=meta, below=None)
+        return replace(found, meta=meta)
 
     def _find(self, name: str) -> StoredObject:
         """A large object with the size, ETag and marks that a HEAD shows."""

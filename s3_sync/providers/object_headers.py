@@ -75,8 +75,8 @@ def content_range(what: str, headers: Named, length: int) -> tuple[tuple[int, in
 
 
 def get_headers(options: GetOptions) -> list[Header]:
-    """The headers of a GET with these options. Raises NotSupported for a part."""
-    check_no_part(options)
+    """The headers of a GET with these options. Raises NotSupported for a part or a manifest."""
+    check_plain(options)
     headers: list[Header] = []
     if options.byte_range is not None:
         headers.append(("Range", options.byte_range.header))
@@ -87,10 +87,12 @@ def get_headers(options: GetOptions) -> list[Header]:
     return headers
 
 
-def check_no_part(options: GetOptions) -> None:
-    """Raise NotSupported if a part is to be read."""
+def check_plain(options: GetOptions) -> None:
+    """Raise NotSupported if a part is to be read, or a manifest."""
     if options.part is not None:
         raise NotSupported("the store does not tell the parts of its objects")
+    if options.stored:
+        raise NotSupported("the store has no large objects as Swift has them")
 
 
 def write_conditions(if_match: str | None, if_absent: bool = False) -> list[Header]:

@@ -6,7 +6,6 @@ import os
 
 _JOURNAL = ".journal.sqlite"
 _MIGRATION_FAILURES = ".failures.sqlite"
-_MIGRATION_DELETES = ".deletes.sqlite"
 
 
 def journal_path(status_dir: str) -> str:
@@ -15,7 +14,3 @@ def journal_path(status_dir: str) -> str:
 
 def migration_failures_path(status_dir: str) -> str:
     return os.path.join(status_dir, _MIGRATION_FAILURES)
-
-
-def migration_deletes_path(status_dir: str) -> str:
-    return os.path.join(status_dir, _MIGRATION_DELETES)

@@ -21,7 +21,6 @@ from s3_sync.providers.wrappers.retry import RetryPolicy
 from s3_sync.sync.backlog.count import listed_size, reset_rows
 from s3_sync.sync.backlog.position import HANDLED, HELD, WAITS, RowPosition
 from s3_sync.sync.backlog.reader import BacklogReader, MappingBacklog
-from s3_sync.sync.monitoring.recon_report import destination
 from s3_sync.sync.rows.handler import RowHandler
 from s3_sync.sync.rows.remote_state import Presumption
 from s3_sync.sync.rows.upload_ledger import is_abandoned
@@ -35,7 +34,6 @@ __all__ = [
     "DryRun",
     "MappingBacklog",
     "RowPosition",
-    "destination",
     "is_abandoned",
     "listed_size",
     "reset_rows",

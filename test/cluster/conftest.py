@@ -12,10 +12,14 @@ import swiftclient
 
 from faults.proxy import FaultProxy
 from s3_sync.cluster.objects import LocalObject
+from servers.azure_pair import AzurePair
 from servers.daemon import NewDaemon, SyncDaemon
 from servers.descriptors import NOTE, left_open
+from servers.file_pair import FilePair
+from servers.gcs_pair import GcsPair
 from servers.local import Local, Open, left_open_here
 from servers.pair import Pair, Store, new_pair
+from servers.shared_directory import SharedDirectory
 from servers.shunted import Archive, Shunted
 from servers.swift import SwiftCluster
 
@@ -167,3 +171,32 @@ def remote(s3api: Store) -> Iterator[FaultProxy]:
 def behind(new_archive: Callable[..., Archive], s3api: Store, remote: FaultProxy) -> Archive:
     """An archive whose bucket is behind `remote`."""
     return new_archive(store=s3api.behind(remote.endpoint), restore_object=True)
+
+
+@pytest.fixture
+def share() -> Iterator[SharedDirectory]:
+    share = SharedDirectory()
+    yield share
+    share.remove()
+
+
+@pytest.fixture
+def provider_pair(
+    request: pytest.FixtureRequest, swift: SwiftCluster, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Pair]:
+    """`provider_pair("azure", through="http://...", **options)`: a container and where its copies are, in
+    "azure", "gcs", "google" or a "file" system."""
+
+    def make(store: str, *, through: str = "", **options: Any) -> Pair:
+        if store == "file":
+            return FilePair(swift, request.getfixturevalue("share"), **options)
+        if store == "azure":
+            return AzurePair(swift, request.getfixturevalue("azure"), through=through, **options)
+        if store == "google":
+            google = Store.server(request.getfixturevalue("google")).behind(through)
+            return new_pair(swift, google, store="google", **options)
+        gcs = request.getfixturevalue("gcs")
+        monkeypatch.setattr(gcs, "step", 1024)  # so that small objects are sessions of several requests
+        return GcsPair(swift, gcs, through=through, **options)
+
+    return make

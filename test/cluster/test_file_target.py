@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,13 +25,6 @@ from servers.shunted import Shunted
 
 BODY = bytes(range(256)) * 1000
 SEGMENTS = {"one": b"1" * 100_000, "two": b"2" * 50_000}
-
-
-@pytest.fixture
-def share() -> Iterator[SharedDirectory]:
-    share = SharedDirectory()
-    yield share
-    share.remove()
 
 
 class Filed:

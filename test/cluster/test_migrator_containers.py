@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from s3_sync.state.migration_failures_view import MigrationFailuresView
+from s3_sync.state.paths import migration_failures_path
 from servers.migrator import Migrator, S3Migration, SwiftMigration, WholeAccount
 from servers.pair import Store
 from servers.swift import SwiftCluster
@@ -160,3 +162,7 @@ def test_budget_of_deletes_stops_until_an_operator_allows_more(
     migrator.once()
     assert len(migration.swift.names(migration.container)) == 3
     assert "this pass has deleted as many as it may" in migrator.log_text()
+    view = MigrationFailuresView(migration_failures_path(str(migrator.status_dir)))
+    (held,) = view.held().values()
+    assert (held.reason, held.number) == ("delete_budget", 2)
+    view.close()

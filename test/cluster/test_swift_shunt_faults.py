@@ -54,7 +54,7 @@ class Moved:
         return self.moves.pair.swift.ask("GET", self.moves.pair.container, name, headers=headers)
 
     def path(self, name: str, segment: int | None = None) -> str:
-        """Of what is requested of the other Swift."""
+        """Those of what is requested of the other Swift."""
         large = self.moves.large
         place = f"{large.pair.bucket}/{name}"
         if segment is not None:

@@ -62,7 +62,9 @@ class TestMetrics:
         daemon.start()
         self.what_is_outstanding_is_known(pair, metrics)
         daemon.stop()
-        assert recon.read(str(daemon.status_dir))[0]["mappings"][0]["pending"]["objects"] == 5
+        assert (
+            recon.read(str(daemon.status_dir), "swift-s3-sync")[0]["mappings"][0]["pending"]["objects"] == 5
+        )
         daemon.settings["containers"][0]["aws_secret"] = rclone_store.secret
         daemon.start()
         self.every_row_is_counted_at_any_time(pair, metrics)

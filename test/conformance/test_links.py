@@ -6,7 +6,7 @@ import pytest
 
 from conformance.samples import md5, names, put, read
 from s3_sync.errors import LinkTargetMissing, NotFound, NotSupported, PreconditionFailed
-from s3_sync.model.objects import Link, ObjectMeta
+from s3_sync.model.objects import GetOptions, Link, ObjectMeta
 from s3_sync.providers.base import Bucket, ListQuery, Provider
 
 #: the local container that the bucket has the copies of
@@ -44,6 +44,19 @@ def test_link_is_described_and_read_as_itself(bucket: Bucket, has_links: bool) -
         assert (got.info.meta.link, got.body.read()) == (meta.link, b"")
     [listed] = [each for each in bucket.list_objects(ListQuery()).objects if each.name == "link"]
     assert (listed.link, listed.size) == (meta.link, 0)
+
+
+def test_object_is_read_as_it_is_stored_only_where_it_can_be_a_manifest(bucket: Bucket) -> None:
+    put(bucket, "target", TARGET)
+    if not bucket.features.native_large_objects:
+        with pytest.raises(NotSupported):
+            bucket.get_object("target", GetOptions(stored=True))
+        return
+    with bucket.get_object("target", GetOptions(stored=True)) as got:
+        assert (got.info.md5, got.body.read()) == (md5(TARGET), TARGET)
+    put(bucket, "link", b"", link_to("target"))
+    with bucket.get_object("link", GetOptions(stored=True)) as got:
+        assert (got.info.meta.link, got.body.read()) == (Link(bucket.name, bucket.namer.key("target")), b"")
 
 
 def test_post_of_a_link_keeps_its_target(bucket: Bucket, has_links: bool) -> None:

@@ -25,7 +25,7 @@ from s3_sync.providers.wrappers.adaptive_throttle import AdaptiveThrottle, Throt
 from s3_sync.providers.wrappers.bulkhead import Bulkhead, BulkheadPolicy, BulkheadProvider
 from s3_sync.providers.wrappers.instrument import InstrumentedProvider, Observer
 from s3_sync.providers.wrappers.retry import RetryingProvider, RetryPolicy
-from s3_sync.streams.reader import BytesBody
+from s3_sync.streams.reader import BytesBody, read_all
 
 STORES = ("memory", "memory-wrapped", *NATIVE)
 VERSION, LATER = Timestamp.parse("1400000000.12345"), Timestamp.parse("1500000000.00000")
@@ -101,6 +101,21 @@ class TestStatic:
         with bucket.get_object("large", GetOptions(ByteRange(69_990, 70_310), if_match=etag)) as result:
             assert result.body.read() == (A + B + A)[69_990:70_311]
         assert bucket.large_objects.manifest("large").segments == tuple(given)
+
+    def test_slo_is_read_as_it_is_stored(self, bucket: Bucket) -> None:
+        segments = two(bucket)
+        options = PutOptions(0, meta(x_static_large_object="True", swift_source="c_segments"))
+        bucket.large_objects.put_static("large", segments, options)
+        with bucket.get_object("large", GetOptions(stored=True)) as found:
+            raw = read_all(found.body)
+        assert Manifest.parse(raw).segments == tuple(segments)
+        info = found.info
+        assert (info.etag, info.md5, info.size) == (md5(raw), md5(raw), len(raw))
+        assert (info.meta.content_type, info.meta.marks) == ("text/x", {"x-static-large-object": "True"})
+        assert info.meta.user["colour"] == "gr\u00fcn"
+        assert info.meta.user["swift-source"] == "c_segments"
+        with pytest.raises(PreconditionFailed):
+            bucket.get_object("large", GetOptions(if_match="0" * 32, stored=True))
 
     def test_manifest_is_a_stored_manifest_with_local_containers(self, bucket: Bucket) -> None:
         segments = [*two(bucket), *two(bucket, "c+segments")]
@@ -179,6 +194,15 @@ class TestStatic:
 
 
 class TestDynamic:
+    def test_dlo_is_read_as_it_is_stored(self, bucket: Bucket) -> None:
+        two(bucket)
+        put_dlo(bucket, "c_segments/s/")
+        with bucket.get_object("large", GetOptions(stored=True)) as found:
+            assert read_all(found.body) == b"own"
+        assert (found.info.etag, found.info.size) == (md5(b"own"), 3)
+        there = bucket.large_objects.segments("c_segments").name
+        assert found.info.meta.marks == {"x-object-manifest": f"{there}/s/"}
+
     def test_dlo_is_read_as_what_lies_below_its_prefix(self, bucket: Bucket) -> None:
         first, second = two(bucket)
         put(bucket.large_objects.segments("c_segments"), "other", b"x")

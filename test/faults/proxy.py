@@ -35,6 +35,7 @@ class Call:
     headers: dict[str, str]  # lower-case names
     status: int = 0
     fault: str = ""
+    beginning: bytes = b""  # of its body, as far as it has come
     at: float = field(default_factory=time.monotonic)
 
 
@@ -56,6 +57,12 @@ class Exchange:
             self.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.request.remove("expect")
         self.client.read_body(self.request, part)
+        self.call.beginning = self.request.body[:2000]
+
+    def pass_on(self) -> None:
+        """Let the store have all of it."""
+        self.read_body()
+        self.forward()
 
     def forward(self) -> None:
         """Let the store have the request, and wait for its answer."""
@@ -262,8 +269,7 @@ class FaultProxy:
 
 def passes(exchange: Exchange) -> None:
     """No fault at all."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     exchange.reply()
 
 
@@ -286,15 +292,13 @@ def reset_after(exchange: Exchange) -> None:
 
 def lost_answer(exchange: Exchange) -> None:
     """The store does what it is asked, and nobody hears of it."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     exchange.reset()
 
 
 def cut_short(exchange: Exchange) -> None:
     """The answer ends too early."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     exchange.reply(0.5)
 
 
@@ -325,8 +329,7 @@ def stalls_within(seconds: float) -> Fault:
 
 def promises_more(exchange: Exchange) -> None:
     """The answer says that it is longer than it is, and ends."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     _change_length(exchange, 7)
     exchange.reply()
     exchange.over = True
@@ -334,16 +337,14 @@ def promises_more(exchange: Exchange) -> None:
 
 def promises_less(exchange: Exchange) -> None:
     """The answer says that it is shorter than it is; what is too much comes all the same."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     _change_length(exchange, -7)
     exchange.reply()
 
 
 def goes_on(exchange: Exchange) -> None:
     """Something follows the answer that nobody has asked for."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     assert exchange.answer is not None
     exchange.answer.body += b"and that is not all"
     exchange.reply()
@@ -359,8 +360,7 @@ def _change_length(exchange: Exchange, by: int) -> None:
 
 def garbles(exchange: Exchange) -> None:
     """The answer's body is of the right length, and nonsense."""
-    exchange.read_body()
-    exchange.forward()
+    exchange.pass_on()
     assert exchange.answer is not None
     exchange.answer.body = b"~" * len(exchange.answer.body)
     exchange.reply()

@@ -20,8 +20,8 @@ MIGRATIONS = (
     Mutant(
         "a mark that is not the object's own time was inherited",
         "migrate/ownership.py",
-        "return state if marked == state.timestamp else None",
-        "return state",
+        "marked == state.timestamp and is_from_here",
+        "is_from_here",
         _DELETES,
     ),
     Mutant(
@@ -30,6 +30,20 @@ MIGRATIONS = (
         "marked == state.timestamp",
         "marked == state.data_timestamp",
         _DELETES,
+    ),
+    Mutant(
+        "what another source had is nothing of which this one knows",
+        "migrate/ownership.py",
+        " and is_from_here else",
+        " else",
+        _DELETES,
+    ),
+    Mutant(
+        "a container that a migration from another source has made is left to that",
+        "migrate/containers.py",
+        'local is not None and local.source in ("", self._digest(container))',
+        "local is not None",
+        _ACCOUNT,
     ),
     Mutant(
         "an object that expires is left to Swift",
@@ -147,13 +161,6 @@ MIGRATIONS = (
         _SEGMENTS,
     ),
     Mutant(
-        "segments in other containers may be somebody else's",
-        "migrate/own_segments.py",
-        "each.container == place and ",
-        "",
-        _SEGMENTS,
-    ),
-    Mutant(
         "only segments of this version and size are its own",
         "migrate/own_segments.py",
         're.escape(f"{name}/{version.normal}/{manifest.size}/")',
@@ -206,7 +213,7 @@ MIGRATIONS = (
     Mutant(
         "other nodes' containers are theirs",
         "migrate/account_migration.py",
-        " or not self._owns(name):",
+        " or self._share(name) is None:",
         ":",
         _ACCOUNT,
     ),

@@ -132,6 +132,8 @@ class FakeGcs(InProcessServer):
         self.tokens: dict[str, float] = {}
         #: outcomes of the next chunks of sessions
         self.chunks: deque[Chunk] = deque()
+        #: of which the size of a chunk is a multiple, but for the last one's
+        self.step = 256 * 1024
         #: one write a second for each name
         self.limits_names = False
         self.written: dict[tuple[str, str], float] = {}

@@ -36,7 +36,6 @@ PARAMETERS = CONDITIONS | {
     *("fields", "alt", "generation", "uploadType", "upload_id", "kmsKeyName", "project"),
     *("prefix", "delimiter", "startOffset", "maxResults", "pageToken"),
 }
-STEP = 256 * 1024
 
 
 class Handler(QuietHandler):
@@ -299,10 +298,10 @@ class Handler(QuietHandler):
         assert match is not None
         first, last = int(match[1]), int(match[2])
         is_end = last + 1 == upload.size
-        assert first <= len(upload.data) <= last + 1
+        assert first <= len(upload.data)
         assert len(self.body) == last + 1 - first
         self.body = self.body[len(upload.data) - first :]  # what is there already is ignored
-        assert is_end or (last + 1 - first) % STEP == 0
+        assert is_end or (last + 1 - first) % self.gcs.step == 0
         chunk = self.gcs.chunks.popleft() if self.gcs.chunks else Chunk(len(self.body))
         upload.data += self.body[: chunk.kept]
         if len(upload.data) == upload.size:

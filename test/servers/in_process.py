@@ -18,7 +18,7 @@ class InProcessServer:
     """
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], **attributes: object) -> None:
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), type("Handler", (handler,), attributes))
+        self._server = _Server((LOOPBACK, 0), type("Handler", (handler,), attributes))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -37,6 +37,10 @@ class InProcessServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # clients whose connections break come again all at once
 
 
 class QuietHandler(BaseHTTPRequestHandler):

@@ -64,14 +64,19 @@ def in_swift(swift: RawSwift, container: str, name: str) -> Stored:
 
 def in_bucket(s3: Any, bucket: str, key: str) -> Stored:
     answer = s3.get_object(Bucket=bucket, Key=key)
-    body = answer["Body"].read()
-    metadata = {name.lower(): decoded(value) for name, value in answer["Metadata"].items()}
+    headers = {header: answer.get(field, "") for header, field in HEADERS.items()}
+    return stored(answer["Body"].read(), headers, answer["Metadata"])
+
+
+def stored(body: bytes, headers: Mapping[str, str], metadata: Mapping[str, str]) -> Stored:
+    """``headers``: by lower-case name. ``metadata``: user metadata and marks, as they were sent."""
+    found = {name.lower(): decoded(value) for name, value in metadata.items()}
     return Stored(
         len(body),
         hashlib.md5(body).hexdigest(),
-        {header: decoded(answer[field]) for header, field in HEADERS.items() if answer.get(field)},
-        {name: value for name, value in metadata.items() if name not in MARKS + LARGE_MARKS and value},
-        {name: value for name, value in metadata.items() if name in MARKS},
+        {name: decoded(headers[name]) for name in HEADERS if headers.get(name)},
+        {name: value for name, value in found.items() if name not in MARKS + LARGE_MARKS and value},
+        {name: value for name, value in found.items() if name in MARKS},
     )
 
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
-
 from s3_sync.largeobject.rebuild import Rebuilt
-from servers.landed import key_prefix, keys
+from servers.landed import key_prefix
 from servers.pair import Pair
 
 
@@ -123,15 +121,7 @@ class Large:
         return None if body is None else json.loads(body)
 
     def manifest_bytes(self, name: str) -> Any:
-        try:
-            answer = self.pair.s3.get_object(Bucket=self.pair.bucket, Key=self.manifest_key(name))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise
-        assert answer["ContentType"] == "application/json"
-        assert answer["Metadata"] == {}
-        return answer["Body"].read()
+        return self.pair.document(self.manifest_key(name))
 
     def manifest_key(self, name: str) -> str:
         account, container = self.pair.swift.account, self.pair.container
@@ -141,7 +131,7 @@ class Large:
 
     def check(self, *names: str) -> None:
         """Bytes and metadata of these are in the bucket, with a manifest for each and no open upload."""
-        found = keys(self.pair.s3, self.pair.bucket)
+        found = self.pair.keys()
         manifests = sorted(key for key in found if "/.manifests/" in key)
         assert manifests == sorted(self.manifest_key(name) for name in names)
         assert sorted(set(found) - set(manifests)) == sorted(self.pair.prefix + name for name in names)
@@ -150,8 +140,7 @@ class Large:
         assert self.open_uploads() == []
 
     def open_uploads(self) -> list[str]:
-        answer = self.pair.s3.list_multipart_uploads(Bucket=self.pair.bucket)
-        return [upload["Key"] for upload in answer.get("Uploads", ())]
+        return self.pair.open_uploads()
 
     def abort_all(self) -> None:
         answer = self.pair.s3.list_multipart_uploads(Bucket=self.pair.bucket)

@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from servers.daemon import SyncDaemon, Target
 from servers.google import FakeGoogle
 from servers.landed import Stored, in_bucket, in_swift, key_prefix, keys
@@ -120,10 +122,31 @@ class Pair:
     def landed(self, name: str) -> Stored:
         return in_bucket(self.s3, self.bucket, self.prefix + name)
 
+    def keys(self) -> list[str]:
+        """Every key of the bucket, in the store's order."""
+        return keys(self.s3, self.bucket)
+
+    def document(self, key: str) -> bytes | None:
+        """A JSON document without metadata, such as a stored manifest; None when there is none."""
+        try:
+            answer = self.s3.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        assert answer["ContentType"] == "application/json"
+        assert answer["Metadata"] == {}
+        return bytes(answer["Body"].read())
+
+    def open_uploads(self) -> list[str]:
+        """The key of each upload that was neither completed nor aborted."""
+        answer = self.s3.list_multipart_uploads(Bucket=self.bucket)
+        return [upload["Key"] for upload in answer.get("Uploads", ())]
+
     def arrived(self) -> list[str]:
         """The names in the bucket; it may hold nothing else, but for manifests of large objects."""
         manifests = self.prefix.replace("/", "/.manifests/", 1) or ".manifests/"
-        found = [key for key in keys(self.s3, self.bucket) if not key.startswith(manifests)]
+        found = [key for key in self.keys() if not key.startswith(manifests)]
         assert [key for key in found if not key.startswith(self.prefix)] == []
         return [key[len(self.prefix) :] for key in found]
 

@@ -19,6 +19,7 @@ def daemon() -> None:
     importlib.import_module("s3_sync.sync.main")
     importlib.import_module("s3_sync.migrate.main")
     importlib.import_module("s3_sync.admin.main")
+    importlib.import_module("s3_sync.providers.gcs.provider")  # google-auth takes a while
     import eventlet.hubs
 
     from s3_sync.config.credentials.s3 import S3Credentials

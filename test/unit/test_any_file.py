@@ -64,7 +64,7 @@ def usual(directory: Path, name: str) -> bytes:
         return place(directory, name).read_bytes()
     if name == "recon":
         content = {"updated": 1.0, "mappings": [{"account": ACCOUNT, "container": CONTAINER, "troubled": 0}]}
-        recon.write(str(directory), 0, content)
+        recon.write(str(directory), "swift-s3-sync", 0, content)
         return (directory / "swift-s3-sync-0.recon").read_bytes()
     if name == "config":
         return json.dumps({"devices": "/srv", "containers": [WRITTEN]}).encode()
@@ -98,7 +98,7 @@ def read(directory: Path, name: str) -> None:
             reset = controls.reset(MAPPING)
             assert controls.resets(MAPPING)[-1] == reset
     elif name == "recon":
-        assert all(isinstance(each, dict) for each in recon.read(str(directory)).values())
+        assert all(isinstance(each, dict) for each in recon.read(str(directory), "swift-s3-sync").values())
     elif name == "config":
         with contextlib.suppress(ConfigError):
             load(path)

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,16 @@ from s3_sync.config.file.section_models import (
 from s3_sync.config.load import load
 from s3_sync.config.unsupported import TOP_LEVEL_OPTIONS
 from s3_sync.daemon.arguments import parse
-from s3_sync.sync.monitoring.metrics import MAPPING, METRICS
+from s3_sync.daemon.metrics import MetricNames, MetricSpec
+from s3_sync.migrate import monitoring as migrate_monitoring
+from s3_sync.sync.monitoring import metrics as sync_metrics
 from s3_sync.verify import arguments as verify
 
+#: the names of a daemon's metrics, the metrics, and what its table calls the labels of a mapping
+DAEMONS = (
+    (sync_metrics.NAMES, sync_metrics.METRICS, "mapping"),
+    (migrate_monitoring.NAMES, migrate_monitoring.METRICS, "migration"),
+)
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample-config.json"
 OLD_SAMPLE = ROOT / "sample-config-0.1.json"
@@ -368,8 +375,9 @@ def test_commands_in_the_documents_are_accepted_by_the_parsers() -> None:
 OPERATIONS = OPERATIONS_PAGE.read_text(encoding="utf-8")
 
 
-def test_every_metric_is_explained() -> None:
-    table = re.findall(r"^\| `(swift_s3_sync_\w+)` \|([^|]*)\| (.+) \|$", OPERATIONS, re.MULTILINE)
-    assert [name for name, _, _ in table] == [metric.full_name for metric in METRICS]
-    for metric, (_, labels, _) in zip(METRICS, table, strict=True):
-        assert labels.replace("mapping", ", ".join(MAPPING)).strip() == ", ".join(metric.labels)
+@pytest.mark.parametrize(("names", "metrics", "of"), DAEMONS, ids=("sync", "migrator"))
+def test_every_metric_is_explained(names: MetricNames, metrics: Sequence[MetricSpec], of: str) -> None:
+    table = re.findall(rf"^\| `({names.prefix}\w+)` \|([^|]*)\| (.+) \|$", OPERATIONS, re.MULTILINE)
+    assert [name for name, _, _ in table] == [metric.full_name(names.prefix) for metric in metrics]
+    for metric, (_, labels, _) in zip(metrics, table, strict=True):
+        assert labels.replace(of, ", ".join(names.mapping)).strip() == ", ".join(metric.labels)

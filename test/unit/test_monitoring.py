@@ -33,7 +33,7 @@ def exported() -> set[str]:
     names = set(OTHERS)
     for metric in METRICS:
         parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
-        names |= {metric.full_name + part for part in parts}
+        names |= {metric.full_name(PREFIX) + part for part in parts}
     return names
 
 

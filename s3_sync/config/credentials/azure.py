@@ -211,7 +211,7 @@ class AzureCredentials(Credentials):
     def move_warnings(self) -> Iterator[tuple[str, str]]:
         if self.azure_checksum == "md5":
             yield (
-                "checksum",
+                "azure_checksum",
                 'is "md5": the store verifies only bytes whose MD5 is known beforehand',
             )
 

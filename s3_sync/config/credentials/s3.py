@@ -163,21 +163,29 @@ class S3Credentials(Credentials):
         if dialect.min_part > dialect.max_part:
             parts = f"{dialect.min_part:,} and {dialect.max_part:,} bytes"
             place.problem("dialect", f"min_part is above max_part: no part has a legal size ({parts})")
-        if dialect.declared_checksums and self._needs_trailers and not dialect.trailing_checksums:
-            place.problem(
-                "dialect", f"declared_checksums needs trailing_checksums, or no part has its {self.checksum}"
-            )
-        elif self._needs_trailers and not dialect.trailing_checksums:
-            place.warning(
-                "checksum", f"has no effect without trailing_checksums ({dialect.name}): md5 is used"
-            )
+        if self._needs_checksums:
+            self._check_checksum(place)
         if self.signature_version == "s3" and not dialect.signature_v2:
             name = "AWS" if self.is_aws else dialect.name
             place.warning("signature_version", f"{name} rejects signature version 2; use s3v4")
 
     @property
-    def _needs_trailers(self) -> bool:
+    def _needs_checksums(self) -> bool:
         return self.checksum not in ("md5", "none")
+
+    def _check_checksum(self, place: Place) -> None:
+        """Check one that is neither of those that every store understands."""
+        dialect = self.effective_dialect
+        if self.known_store is GOOGLE:  # it refuses the header, whether or not it can have a trailer
+            place.problem("checksum", f'cannot be "{self.checksum}": Google takes "md5" or "none"')
+        elif dialect.declared_checksums and not dialect.trailing_checksums:
+            place.problem(
+                "dialect", f"declared_checksums needs trailing_checksums, or no part has its {self.checksum}"
+            )
+        elif not dialect.trailing_checksums:
+            place.warning(
+                "checksum", f"has no effect without trailing_checksums ({dialect.name}): md5 is used"
+            )
 
     def _check_store(self, place: Place) -> None:
         """Check what the credentials claim about the store against what else is known of it."""

@@ -29,7 +29,7 @@ from s3_sync.migrate.compare.findings import (
 )
 from s3_sync.migrate.compare.local_objects import LocalObjectReader
 from s3_sync.migrate.compare.objects import differences
-from s3_sync.migrate.copying import version_of
+from s3_sync.migrate.headers import version_of
 from s3_sync.model.objects import ListedObject, ObjectInfo
 from s3_sync.model.timestamps import UNITS, iso_date_or_zero
 from s3_sync.providers.base import Bucket, ListQuery

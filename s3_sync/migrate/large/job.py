@@ -25,7 +25,7 @@ class LargeServices:
     that objects that wait for their parts never keep them from running. ``count``: called with the bytes that
     were read from the source. ``prepare``: creates a container for segments, unless it exists; by default
     without further properties. ``allowed``: containers at the source that may hold segments besides the usual
-    ones of the bucket; ``"*"``: any."""
+    ones of the bucket; ``"*"``: any. ``source_digest``: the mapping's."""
 
     source: Bucket
     writer: ClientWriter
@@ -35,6 +35,7 @@ class LargeServices:
     prepare: Callable[[str], None] | None = None
     allowed: Collection[str] = ()
     now: Callable[[], float] = time.time
+    source_digest: str = ""
 
     def put_container(self, container: str) -> None:
         (self.prepare or self.writer.put_container)(container)

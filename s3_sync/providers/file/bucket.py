@@ -44,7 +44,7 @@ from s3_sync.providers.file.uploads import FileUpload, Uploads
 from s3_sync.providers.file.walk import list_page
 from s3_sync.providers.large_objects import LargeObjects, Manifests
 from s3_sync.providers.manifests import StoredManifests
-from s3_sync.providers.object_headers import check_no_part
+from s3_sync.providers.object_headers import check_plain
 from s3_sync.providers.open_object import OpenObject, resolved
 from s3_sync.providers.store_limits import ItemLimits, Limits
 from s3_sync.runtime.real_threads import Touch
@@ -97,7 +97,7 @@ class FileBucket:
         return self._share.call(f"HEAD {self.name}/{name}", head)
 
     def get_object(self, name: str, options: GetOptions = _WHOLE) -> OpenObject:
-        check_no_part(options)
+        check_plain(options)
 
         def begin(touch: Touch) -> Found:
             with Site.of(self._share, self.name) as site:

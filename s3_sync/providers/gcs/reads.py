@@ -22,7 +22,7 @@ from s3_sync.model.objects import GetOptions
 from s3_sync.providers.gcs.errors import unexpected
 from s3_sync.providers.gcs.resource import FIELDS, Stored, read_resource
 from s3_sync.providers.gcs.transport import GcsTransport, object_path
-from s3_sync.providers.object_headers import check_no_part, parse_content_range
+from s3_sync.providers.object_headers import check_plain, parse_content_range
 from s3_sync.providers.open_object import OpenBody, OpenObject, resolved
 from s3_sync.streams.hashing import new_digest
 
@@ -47,7 +47,7 @@ class Reader:
         return read_resource(what, name, document)
 
     def get(self, name: str, key: str, options: GetOptions) -> OpenObject:
-        check_no_part(options)
+        check_plain(options)
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):
             stored = self.head(name, key)
             _check_conditions(stored, options)

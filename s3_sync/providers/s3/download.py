@@ -17,7 +17,7 @@ from s3_sync.largeobject.manifest import parts_of
 from s3_sync.model.objects import ByteRange, GetOptions
 from s3_sync.providers.object_headers import (
     Extent,
-    check_no_part,
+    check_plain,
     content_length,
     content_range,
     get_headers,
@@ -69,8 +69,8 @@ class Reader:
         return OpenObject(info, byte_range, body)
 
     def _request(self, key: str, options: GetOptions) -> ObjectRequest:
-        if not self._account.dialect.multipart_etag_is_md5s:
-            check_no_part(options)
+        if options.stored or not self._account.dialect.multipart_etag_is_md5s:
+            check_plain(options)
         headers = tuple(get_headers(replace(options, part=None)))
         return ObjectRequest("GET", self._bucket, key, headers, options.part)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from s3_sync.http.message import Headers
 from s3_sync.model.copies import NOBODY, copy_mark, writer_of
 from s3_sync.model.headers import USER_PREFIX, is_true
-from s3_sync.model.objects import MARKS, STORED_HEADERS, ObjectInfo, ObjectMeta, is_md5
+from s3_sync.model.objects import MARKS, STORED_HEADERS, Link, ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.segment_names import SegmentNamer
 from s3_sync.model.timestamps import Timestamp, http_date_or_zero
 from s3_sync.providers.base import WriteOptions
@@ -23,7 +23,7 @@ from s3_sync.providers.object_headers import Header, unquoted
 from s3_sync.providers.swift.links import MARK as LINK_MARK
 
 TIMESTAMP = "X-Timestamp"
-_SECONDS = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 #: seconds by which the clocks of two clusters may differ
 _CLOCKS = 86400.0
 #: marks of which Swift itself has a header, which says the same
@@ -100,7 +100,41 @@ def object_info(
         last_modified=http_date_or_zero(found.get("last-modified", "")),
         meta=meta,
         x_timestamp=_timestamp(found.get("x-timestamp", "")),
-        expires=_seconds(found.get("x-delete-at", "")),
+        expires=_number(found.get("x-delete-at", "")),
+    )
+
+
+def stored_info(name: str, headers: Headers, size: int) -> ObjectInfo:
+    """Build the ObjectInfo of an object as it is stored there: see ``GetOptions.stored``. ``size``: of its
+    own bytes."""
+    found = dict(reversed(headers.items()))
+    etag = unquoted(found.get("etag", ""))
+    marks: dict[str, str] = {}
+    if is_static(headers):
+        marks[_NATIVE] = "True"
+    elif target := unquote(found.get("x-object-manifest", "")).lstrip("/"):
+        marks["x-object-manifest"] = target
+    link = None
+    if written := found.get("x-symlink-target"):
+        container, _, target = unquote(written).lstrip("/").partition("/")
+        foreign = "x-symlink-target-account" in found
+        bound = unquoted(found.get("x-symlink-target-etag", ""))
+        bytes_there = _number(found.get("x-symlink-target-bytes", "")) or 0
+        link = Link("", "") if foreign else Link(container, target, bound, bytes_there)
+    user = {
+        header.removeprefix(USER_PREFIX): value
+        for header, value in found.items()
+        if header.startswith(USER_PREFIX) and value
+    }
+    return ObjectInfo(
+        name,
+        size,
+        etag,
+        md5=etag if is_md5(etag) else None,
+        last_modified=http_date_or_zero(found.get("last-modified", "")),
+        meta=ObjectMeta({each: found[each] for each in STORED_HEADERS if found.get(each)}, user, marks, link),
+        x_timestamp=_timestamp(found.get("x-timestamp", "")),
+        expires=_number(found.get("x-delete-at", "")),
     )
 
 
@@ -163,5 +197,5 @@ def _timestamp(text: str) -> Timestamp | None:
         return None
 
 
-def _seconds(text: str) -> int | None:
-    return int(text) if _SECONDS.fullmatch(text) else None
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -22,9 +22,12 @@ from s3_sync.providers.object_headers import (
 )
 from s3_sync.providers.open_object import OpenBody, OpenObject
 from s3_sync.providers.swift.dynamic import DynamicReader
-from s3_sync.providers.swift.headers import Place, object_info
+from s3_sync.providers.swift.headers import Place, object_info, stored_info
 from s3_sync.providers.swift.links import ITSELF, Links, version_of
 from s3_sync.providers.swift.transport import SwiftTransport
+
+#: the query for an SLO's manifest, and a DLO's own bytes
+_MANIFEST = "multipart-manifest=get&"
 
 
 class Reader:
@@ -62,12 +65,34 @@ class Reader:
 
     def get(self, name: str, key: str, options: GetOptions) -> OpenObject:
         place = Place(self._container, key)
+        if options.stored:
+            return self._stored(name, place, options)
         response, extent = self._open(place, options)
         info = self._info(name, place, response.headers, extent[2])
         if target := response.headers.get("x-object-manifest"):
             response.close()
             return OpenObject(info, extent[1], self._dynamic.body(info, target, extent[1]))
         return self._opened(place, info, options, response, extent)
+
+    def _stored(self, name: str, place: Place, options: GetOptions) -> OpenObject:
+        response, extent = self._open(place, options)
+        try:
+            info = stored_info(name, response.headers, extent[2])
+            if "x-static-large-object" in info.meta.marks:
+                info = self._with_type(place, info)
+        except BaseException:
+            response.close()
+            raise
+        return self._opened(place, info, options, response, extent)
+
+    def _with_type(self, place: Place, info: ObjectInfo) -> ObjectInfo:
+        """``info`` with the Content-Type of an SLO, which slo replaces when it sends the manifest."""
+        with self._request("HEAD", place) as response:
+            whole = object_info(info.name, place, response.headers, 0, self._segments)
+        if whole.x_timestamp != info.x_timestamp:
+            raise PreconditionFailed(f"{place.path} was replaced meanwhile", status=412)
+        headers = {**info.meta.headers, "content-type": whole.meta.content_type}
+        return replace(info, meta=replace(info.meta, headers=headers))
 
     def _open_segment(self, container: str, name: str, byte_range: ByteRange | None) -> OpenObject:
         """Open a segment of a DLO. Raises PreconditionFailed if it is one itself."""
@@ -84,14 +109,15 @@ class Reader:
         self, place: Place, info: ObjectInfo, options: GetOptions, response: Response, extent: Extent
     ) -> OpenObject:
         length, byte_range, _ = extent
-        same_version = GetOptions(options.byte_range, info.etag)
+        same_version = GetOptions(options.byte_range, info.etag, stored=options.stored)
         reopen = partial(self._reopen, place, same_version, extent)
         return OpenObject(info, byte_range, OpenBody(f"GET {place.path}", response, length, reopen))
 
     def _open(self, place: Place, options: GetOptions) -> tuple[Response, Extent]:
         what = f"GET {place.path}"
+        headers = get_headers(replace(options, stored=False))
         try:
-            response = self._request("GET", place, get_headers(options))
+            response = self._request("GET", place, headers, _MANIFEST if options.stored else "")
         except PreconditionFailed as error:
             if error.status != 409:
                 raise
@@ -109,13 +135,14 @@ class Reader:
         link = self._links.of_answer(dict(reversed(headers.items())))
         return info if link is None else replace(info, meta=replace(info.meta, link=link))
 
-    def _request(self, method: str, place: Place, headers: Sequence[Header] = ()) -> Response:
+    def _request(self, method: str, place: Place, headers: Sequence[Header] = (), more: str = "") -> Response:
         """Request an object, or the link that it is. In a container with versions that takes two requests:
-        conditions and ranges would be about the link to the version."""
+        conditions and ranges would be about the link to the version. ``more``: of the query."""
         if self._has_versions:
-            return self._transport.request(method, place.path, query=self._version(place), headers=headers)
+            query = more + self._version(place)
+            return self._transport.request(method, place.path, query=query, headers=headers)
         try:
-            response = self._transport.request(method, place.path, query=ITSELF, headers=headers)
+            response = self._transport.request(method, place.path, query=more + ITSELF, headers=headers)
         except (PreconditionFailed, InvalidRequest):
             if not headers or self._version(place) == ITSELF:
                 raise
@@ -124,7 +151,7 @@ class Reader:
                 return response
             response.close()
         self._has_versions = True
-        return self._request(method, place, headers)
+        return self._request(method, place, headers, more)
 
     def _version(self, place: Place) -> str:
         """The query for the current version of an object."""

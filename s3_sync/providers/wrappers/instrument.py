@@ -1,6 +1,6 @@
 """Instrumentation of remote stores: latencies and errors by operation, requests in flight, silence.
 
-Plain numbers, one set per store; ``sync.monitoring.metrics`` exports them. As this runs for every request, it
+Plain numbers, one set per store; ``daemon.metrics`` exports them. As this runs for every request, it
 costs two clock reads and a few additions.
 """
 

@@ -169,3 +169,12 @@ def test_connection_string_is_read_as_the_sdks_do() -> None:
         "AccountKey": "YQ==",
         "Other": "x",
     }
+
+
+def test_move_with_md5_warns_by_the_name_of_the_option() -> None:
+    entry = {"account": "AUTH_a", "container": "c", "protocol": "azure", "aws_bucket": "scans",
+             "aws_identity": "labs", "aws_secret": KEY, "azure_checksum": "md5",
+             "retain_local": False, "merge_namespaces": True}  # fmt: skip
+    loaded = load_written({**TOP, "containers": [entry]})
+    places = [each.place for each in loaded.warnings if "known beforehand" in each.message]
+    assert places == ["containers[0].azure_checksum"]

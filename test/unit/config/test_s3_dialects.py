@@ -137,6 +137,12 @@ def test_conditional_put_false_switches_the_conditions_of_the_store_off() -> Non
             ["checksum: has no effect without trailing_checksums (ceph): md5 is used"],
         ),
         (
+            {"store": "google", "checksum": "crc32"},
+            ['checksum: cannot be "crc32": Google takes "md5" or "none"'],
+            [],
+        ),
+        ({"store": "google", "checksum": "none"}, [], []),
+        (
             {"dialect": {"declared_checksums": True, "trailing_checksums": False}, "checksum": "crc32"},
             ["dialect: declared_checksums needs trailing_checksums, or no part has its crc32"],
             [],

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from s3_sync.cluster.client_writer import ClientWriter
+from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile, Settings
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.migrate.app import DELETES_SCHEMA
 from s3_sync.migrate.container_migration import ContainerMigration
 from s3_sync.migrate.division import Share
+from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
@@ -22,25 +26,28 @@ from s3_sync.providers.memory import MemoryProvider
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.controls import Controls
+from s3_sync.state.held_deletes import HeldDeletesLedger
+from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
+from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.streams.reader import BytesBody
-from unit.migrate.replicas import CONTAINER, Client, FakeClock, LocalCluster
+from unit.migrate.shared_cluster import CONTAINER, Client, FakeClock, LocalCluster
 
 ACCOUNT, BUCKET = "AUTH_a", "bucket"
 POLL_INTERVAL = 5.0
 
 
 class Source:
-    """A bucket. ``point`` is called before each request, with its method and name; what it returns replaces
-    the answer. ``read``: the names of the GETs, in order."""
+    """A bucket, and its provider. ``point`` is called before each request, with its method and name; what it
+    returns replaces the answer. ``read``: the names of the GETs, in order."""
 
     name = BUCKET
 
     def __init__(self, clock: FakeClock, page: int = 1000) -> None:
-        provider = MemoryProvider(clock=clock.now)
-        provider.create_bucket(BUCKET)
-        self.inner = provider.bucket(BUCKET, KeyNamer.source(""))
+        self.provider = MemoryProvider(clock=clock.now)
+        self.provider.create_bucket(BUCKET)
+        self.inner = self.provider.bucket(BUCKET, KeyNamer.source(""))
         self.clock_offset = self.inner.clock_offset
         self.features, self.limits = self.inner.features, self.inner.limits
         self.clock = clock
@@ -60,6 +67,10 @@ class Source:
     def delete(self, name: str) -> None:
         self.clock.tick()
         self.inner.delete_object(name)
+
+    def head_bucket(self, name: str) -> dict[str, str]:
+        self.point("HEAD", "")
+        return self.provider.head_bucket(name)
 
     def list_objects(self, query: ListQuery) -> ListPage:
         instead: ListPage | None = self.point("LIST", query.start_after)
@@ -118,6 +129,9 @@ class MigratorNode:
             devices="", status_dir=str(self.directory), items_chunk=self.chunk, poll_interval=POLL_INTERVAL
         )
         stop = threading.Event()
+        client: Any = Client(self.cluster)
+        self.of = lambda account: ClientWriter(client, account)  # as Writers
+        self.journal = JournalFile(str(self.directory / "deletes"), DELETES_SCHEMA)
         self.statuses = MigrationStatuses(str(self.directory / "status"), self.clock.now, interval=0.0)
         self.failures = MigrationFailures(str(self.directory / "failures"))
         self.context = Context(
@@ -128,9 +142,15 @@ class MigratorNode:
             stats=Stats(None),
             once=self.once,
             stop=stop,
-            client=cast(Any, Client(self.cluster)),
+            client=client,
             newest=cast(Any, self.cluster),
             division=cast(Any, self),
+            writers=cast(Any, self),
+            removal=GuardedDelete(cast(Any, self.cluster), client),
+            held=HeldDeletesLedger(self.journal),
+            cleanups=SegmentCleanups(self.journal),
+            clients=ClientObjects(),
+            pages=SerialPool(),
             statuses=self.statuses,
             failures=self.failures,
             max_object=1 << 30,
@@ -139,17 +159,25 @@ class MigratorNode:
             parts=SerialPool(),
             large=TaskPool(SerialPool(), SerialPool(), stop),
         )
-        self.job = ContainerMigration(self.context, self.mapping)
+        self.job = ContainerMigration(self.context, self.mapping, BUCKET)
 
     def restart(self) -> None:
-        self.failures.close()
+        self.close()
         self.start()
 
-    def share(self, mapping: Mapping) -> Share | None:
+    # Division and Registry
+
+    def share(self, account: str, bucket: str) -> Share | None:
+        assert (account, bucket) == (ACCOUNT, BUCKET)
         return self.my_share
+
+    def provider(self, credentials: object) -> Source:
+        return self.source
 
     def open_bucket(self, mapping: Mapping) -> Source:
         return self.source
+
+    # Turns
 
     def step(self) -> tuple[bool, float]:
         if isinstance(self.workers, QueuePool):
@@ -172,6 +200,7 @@ class MigratorNode:
 
     def close(self) -> None:
         self.failures.close()
+        self.journal.close()
 
 
 def run_together(nodes: list[MigratorNode], steps: int = 20_000) -> None:

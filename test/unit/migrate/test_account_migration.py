@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,19 +12,18 @@ from s3_sync.cluster.newest import Deleted
 from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import MigrationOptions
 from s3_sync.errors import NotFound, RemoteUnavailable
-from s3_sync.migrate.account_migration import LIST_INTERVAL, AccountMigration
-from s3_sync.model.migration import CONTAINER_STATE
+from s3_sync.migrate.account_migration import GONE_TIME_FOR_OTHERS, LIST_INTERVAL, AccountMigration
+from s3_sync.migrate.division import Share
+from s3_sync.model.migration import CONTAINER_SOURCE, CONTAINER_STATE
 from s3_sync.state.held_deletes import DELETE_BUDGET
 from unit.migrate.fake_local import Container
 from unit.migrate.test_deletes import AT
 from unit.migrate.world import World
 
 
-def new_job(
-    world: World, owns: Callable[[str], bool] = lambda container: True, **options: Any
-) -> AccountMigration:
+def new_job(world: World, **options: Any) -> AccountMigration:
     mapping = replace(world.account_wide, migration=MigrationOptions(**options))
-    return AccountMigration(world.context, mapping, Coverage([mapping]), owns)
+    return AccountMigration(world.context, mapping, Coverage([mapping]))
 
 
 def run(job: AccountMigration) -> AccountMigration:
@@ -71,13 +69,26 @@ def test_containers_of_other_nodes_and_other_migrations_are_left_to_them(world: 
     for name in ("a", "b", "c"):
         world.source.create_bucket(name)
     gone(world, "migrating", "x")
-    job = new_job(world, owns=lambda container: container in ("a", "b"))
+    world.shares = dict.fromkeys(("c", "another", "gone"))
+    job = new_job(world)
     own = replace(world.mapping, container="b", bucket="elsewhere")
     job.update_coverage(Coverage([job.mapping, own]))
     assert children(run(job)) == ["a"]
     assert world.local.stored["gone"].names == ["x"]
     job.update_coverage(Coverage([job.mapping]))
     assert children(run(job)) == ["a", "b"]
+
+
+def test_container_gone_at_the_source_is_left_to_the_first_node_for_a_while(world: World) -> None:
+    gone(world, "migrating", "x")
+    world.shares = {"gone": Share(1, 3)}
+    job = run(new_job(world))
+    world.clock.sleep(GONE_TIME_FOR_OTHERS - 1.0)
+    assert "gone" in world.local.stored
+    run(job)
+    assert "gone" in world.local.stored
+    again(world, job)
+    assert "gone" not in world.local.stored
 
 
 def test_names_that_cannot_be_containers_are_left_out_with_a_warning(
@@ -127,12 +138,34 @@ def test_listing_that_fails_or_is_empty_changes_nothing(
     assert world.local.writes() == []
 
 
+def test_listing_that_fails_is_on_record_until_one_succeeds(world: World) -> None:
+    world.source.set("there")
+    job = run(new_job(world))
+    world.source.broken = RemoteUnavailable("down", status=503)
+    again(world, job)
+    (entry,) = world.failures.page(job.mapping.journal_key)
+    assert (entry.name, entry.reason) == ("", "remote_unavailable")
+    world.source.broken = None
+    again(world, job)
+    assert world.failures.page(job.mapping.journal_key) == []
+
+
 def test_container_that_the_migration_has_made_goes_with_its_bucket(world: World) -> None:
     gone(world, "migrating", "a", "b")
     job = run(new_job(world))
     assert sorted(world.local.stored) == []
     assert world.local.writes()[-1] == ("DELETE", "AUTH_here/gone")
     assert not job.has_leftovers
+
+
+def test_container_that_a_migration_of_another_source_has_made_stays(world: World) -> None:
+    headers = gone(world, "migrating", "x")
+    headers[CONTAINER_SOURCE] = replace(world.mapping, bucket="renamed").source_digest
+    run(new_job(world))
+    assert world.local.stored["gone"].names == ["x"]
+    headers[CONTAINER_SOURCE] = replace(world.mapping, bucket="gone").source_digest
+    again(world, new_job(world))
+    assert "gone" not in world.local.stored
 
 
 def test_container_that_holds_objects_of_clients_stays_with_those(world: World) -> None:

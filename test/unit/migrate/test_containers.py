@@ -10,7 +10,13 @@ import pytest
 from s3_sync.cluster.client import LocalSwift
 from s3_sync.errors import AccessDenied, LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.migrate.containers import Containers, versions_container
-from s3_sync.model.migration import CONTAINER_STATE, VERSIONS_LOCATION, VERSIONS_MODE, ContainerState
+from s3_sync.model.migration import (
+    CONTAINER_SOURCE,
+    CONTAINER_STATE,
+    VERSIONS_LOCATION,
+    VERSIONS_MODE,
+    ContainerState,
+)
 from s3_sync.providers.memory import MemoryProvider
 from unit.migrate.fake_local import Container
 from unit.migrate.world import World
@@ -24,7 +30,9 @@ def containers(world: World, **more: Any) -> Containers:
 
 
 def headers(world: World, container: str = "here") -> dict[str, str]:
-    return world.local.stored[container].headers
+    """Without the mark of the source."""
+    stored = world.local.stored[container].headers
+    return {name: value for name, value in stored.items() if name != CONTAINER_SOURCE}
 
 
 def test_missing_container_is_created_as_at_the_source(world: World) -> None:
@@ -239,6 +247,16 @@ def test_source_that_is_back_makes_the_container_a_modified_one(world: World) ->
     assert headers(world) == {"x-container-meta-a": "1", CONTAINER_STATE: "modified"}
     assert found.state("here") is ContainerState.MODIFIED
     assert len([method for method, _ in world.local.writes() if method == "POST"]) == 2
+
+
+def test_container_of_another_source_has_no_state_for_this_one(world: World) -> None:
+    found = prepared(world)
+    assert found.state("here") is ContainerState.MIGRATING
+    world.mapping = replace(world.mapping, bucket="elsewhere")
+    assert containers(world).state("here") is None
+    world.source.set("elsewhere")
+    containers(world).prepare("here")
+    assert containers(world).state("here") is None
 
 
 def test_header_that_cannot_be_sent_is_left_out(world: World) -> None:

@@ -14,7 +14,9 @@ from s3_sync.cluster.newest import Deleted, Present
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.migrate.deletes import Deletes
+from s3_sync.model.migration import SOURCE
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import ListPage, ListQuery
 from s3_sync.state.held_deletes import DELETE_BUDGET, SOURCE_EMPTY, HeldDeletes
 from unit.migrate.world import World
 
@@ -101,6 +103,20 @@ def test_object_of_a_client_is_not_looked_at_again_while_its_time_stays(world: W
     migrated(world, "name")
     deletes.begin_pass()
     assert deletes.reconcile("here", [Entry("name", 1.6e9)]) == 1
+
+
+def test_object_of_another_source_stays(world: World) -> None:
+    migrated(world)
+    digest = world.mapping.source_digest
+    for name, source in (("ours", digest), ("theirs", "0" * 16)):
+        world.local.put("here", name, AT, owner=AT, headers={SOURCE: source})
+    assert run(world.new_deletes(), "ours", "theirs") == 1
+    assert world.local.stored["here"].names == ["theirs"]
+    other = replace(world.mapping, bucket="elsewhere")
+    assert (other.source_digest != digest, with_options(world, prefix="p").source_digest == digest) == (
+        True,
+        True,
+    )
 
 
 def test_object_that_the_source_has_but_did_not_list_stays(world: World) -> None:
@@ -253,6 +269,22 @@ def test_pass_deletes_no_more_than_it_may(world: World, options: dict[str, Any],
     assert run(deletes, *names(200)) == deleted
     assert len(world.local.stored["here"].names) == 200 - deleted
     assert (deletes.deleted, deletes.held) == (deleted, 200 - deleted)
+
+
+def test_nodes_that_share_a_container_share_what_a_pass_may_delete(world: World) -> None:
+    migrated(world, *names(20))
+    deletes = world.new_deletes(with_options(world, max_deletes=10))
+    deletes.nodes = 3
+    assert run(deletes, *names(20)) == 4
+
+
+def test_page_without_names_is_no_end_of_the_source(world: World) -> None:
+    migrated(world, "gone")
+    deletes = world.new_deletes()
+    bucket = deletes._source._bucket  # type: ignore[attr-defined]
+    pages = iter([ListPage((), (), "m"), bucket.list_objects(ListQuery())])
+    bucket.list_objects = lambda query: next(pages)
+    assert run(deletes, "gone") == 1
 
 
 def held_by(world: World) -> HeldDeletes | None:

@@ -14,7 +14,7 @@ from s3_sync.migrate.division import SAMPLE, Division, Share, in_order
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import BytesBody
 from unit.migrate.nodes import POLL_INTERVAL, MigratorNode, QueuePool, Source, repeated, run_together
-from unit.migrate.replicas import FakeClock, LocalCluster
+from unit.migrate.shared_cluster import FakeClock, LocalCluster
 
 NAMES = [f"o{number:03d}" for number in range(200)]
 WORKERS = 4
@@ -78,11 +78,8 @@ def test_container_is_the_business_of_nodes_with_a_replica_of_it() -> None:
             assert (account, container) == ("AUTH_a", "bucket")
             return self.is_here
 
-    class OfBucket:
-        account, bucket, container = "AUTH_a", "bucket", "c"
-
     def share(*is_here: bool) -> Share | None:
-        return Division(Nodes(*is_here)).share(OfBucket())  # type: ignore[arg-type]
+        return Division(Nodes(*is_here)).share("AUTH_a", "bucket")  # type: ignore[arg-type]
 
     assert share(False, True, False) == Share(1, 3)
     assert share(True) == Share(0, 1)
@@ -214,6 +211,26 @@ def test_container_is_created_by_the_first_node_and_by_others_when_it_does_not(
     cluster.requests.clear()
     first.step()
     assert cluster.requests.count(("PUT", "")) <= 1
+
+
+def test_first_node_deletes_what_is_gone_and_others_when_it_does_not(
+    cluster: LocalCluster, source: Source, new_node: NewNode, clock: FakeClock
+) -> None:
+    first, second = new_node(0), new_node(1)
+    second.run_pass()
+    gone = NAMES[:3]
+    for name in gone[:2]:
+        source.delete(name)
+    second.run_pass()
+    assert cluster.deletes == []
+    first.run_pass()
+    assert cluster.deletes == gone[:2]
+    second.run_pass()
+    source.delete(gone[2])
+    second.run_pass()
+    clock.sleep(HELP_AFTER_POLLS * POLL_INTERVAL)
+    second.run_pass()
+    assert cluster.deletes == gone
 
 
 def test_restart_among_names_of_others_leaves_nothing_out(

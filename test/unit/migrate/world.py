@@ -14,6 +14,7 @@ from s3_sync.config.secret import Secret
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.daemon.activity import Activity
 from s3_sync.migrate.deletes import Deletes, DeleteServices
+from s3_sync.migrate.division import Share
 from s3_sync.migrate.ownership import ClientObjects
 from s3_sync.migrate.services import Context
 from s3_sync.migrate.source_proof import BucketProof
@@ -80,6 +81,8 @@ class World:
         self.clients = ClientObjects()
         self.removal = GuardedDelete(cast(Any, self.local), cast(Any, self.local))
         self.dry_run = False
+        #: of this node, by bucket; every other is its own
+        self.shares: dict[str, Share | None] = {}
         credentials = SwiftCredentials(
             provider="swift", endpoint="http://there/auth/v1.0", identity="mover", secret=Secret("key")
         )
@@ -105,6 +108,7 @@ class World:
                 activity=Activity(),
                 client=self.local,
                 newest=self.local,
+                division=SimpleNamespace(share=lambda account, bucket: self.shares.get(bucket, Share())),
                 clock=self.clock,
                 controls=self.controls,
                 failures=self.failures,

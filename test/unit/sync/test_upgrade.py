@@ -123,6 +123,6 @@ def test_upgrade_keeps_the_expiry_of_moved_copies(upgraded: Upgraded) -> None:
 
 @pytest.mark.parametrize("story", STORIES)
 def test_recon_file_of_the_earlier_version_is_read(story: str) -> None:
-    report = recon_file.read(str(STATE / story))[0]
+    report = recon_file.read(str(STATE / story), "swift-s3-sync")[0]
     assert report["alive"] is True
     assert report["mappings"][0]["container"] == "c"

@@ -12,12 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from s3_sync import __version__
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.metrics import MetricInputs
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.outcomes import Kind, Outcome
 from s3_sync.providers.wrappers.instrument import Observers
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
-from s3_sync.sync.monitoring.metrics import METRICS, DaemonMetrics, MetricInputs, destination
+from s3_sync.sync.monitoring.metrics import METRICS, PREFIX, SyncState, sync_metrics
 from unit.sync.fake_node import mapping
 
 HERE = {"account": "AUTH_a", "container": "c", "destination": "aws/bucket"}
@@ -45,17 +46,15 @@ class Stand:
             self.observers,
             lambda: 5000.0 + self.time,
             lambda: self.rates,
-            lambda: 4096,
-            dict,
             lambda _: self.paused,
         )
-        self.registry.register(DaemonMetrics(watched))
+        self.registry.register(sync_metrics(watched, SyncState(self.activity, lambda: 4096, dict)))
 
     def read(self) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
         found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
         for family in text_string_to_metric_families(generate_latest(self.registry).decode()):
             for sample in family.samples:
-                numbers = found.setdefault(sample.name.removeprefix("swift_s3_sync_"), {})
+                numbers = found.setdefault(sample.name.removeprefix(PREFIX), {})
                 labels = frozenset(sample.labels.items())
                 assert labels not in numbers, f"twice: {sample.name} {sample.labels}"
                 numbers[labels] = sample.value
@@ -73,8 +72,8 @@ def stand() -> Stand:
 def test_every_metric_has_help_and_type_before_any_work(stand: Stand) -> None:
     text = generate_latest(stand.registry).decode()
     for metric in METRICS:
-        assert f"# HELP {metric.full_name} {metric.help}\n" in text
-        assert f"# TYPE {metric.full_name} {metric.kind}\n" in text
+        assert f"# HELP {metric.full_name(PREFIX)} {metric.help}\n" in text
+        assert f"# TYPE {metric.full_name(PREFIX)} {metric.kind}\n" in text
 
 
 def test_process_metrics_report_heartbeat_version_journal_and_problems(stand: Stand) -> None:
@@ -173,7 +172,7 @@ def test_lane_metrics_add_up_over_the_lanes_of_a_store(stand: Stand) -> None:
 
 def test_destination_label_names_endpoint_bucket_and_custom_prefix() -> None:
     clone = S3Credentials(endpoint="http://clone:9000/s3")
-    assert destination(mapping()) == "aws/bucket"
-    assert destination(replace(mapping(), custom_prefix="")) == "aws/bucket/"
-    assert destination(replace(mapping(), custom_prefix="a/b")) == "aws/bucket/a/b"
-    assert destination(replace(mapping(), credentials=clone)) == "clone:9000/s3/bucket"
+    assert mapping().remote == "aws/bucket"
+    assert replace(mapping(), custom_prefix="").remote == "aws/bucket/"
+    assert replace(mapping(), custom_prefix="a/b").remote == "aws/bucket/a/b"
+    assert replace(mapping(), credentials=clone).remote == "clone:9000/s3/bucket"

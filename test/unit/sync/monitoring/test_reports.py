@@ -15,16 +15,16 @@ from s3_sync.config.settings import Profile
 from s3_sync.daemon import monitor as watching
 from s3_sync.daemon import recon_file as recon
 from s3_sync.daemon.activity import Activity
+from s3_sync.daemon.metrics import DaemonMetrics
 from s3_sync.daemon.monitor import SILENCE_LIMIT, Monitor
 from s3_sync.daemon.process_shard import ProcessShard
+from s3_sync.daemon.recon_report import RATE_WINDOW, Rates
 from s3_sync.daemon.sd_notify import ServiceManager
 from s3_sync.errors import AccessDenied, RemoteUnavailable, StateError
 from s3_sync.providers.wrappers.instrument import IDLE_AFTER
 from s3_sync.sync.backlog import poller as pending
 from s3_sync.sync.backlog.poller import COUNT_REST_FACTOR, BacklogPoller
 from s3_sync.sync.container_crawl import ContainerCrawl
-from s3_sync.sync.monitoring.metrics import DaemonMetrics
-from s3_sync.sync.monitoring.recon_report import RATE_WINDOW, Rates
 from s3_sync.sync.monitoring.sources import SyncSources
 from unit.sync.fake_node import Node, mapping
 from unit.sync.worlds import World
@@ -51,7 +51,7 @@ def backlog(monitor: Monitor) -> BacklogPoller:
 
 def told(node: Node, watch: Monitor) -> dict[str, Any]:
     watch.update()
-    content = recon.read(str(node.directory))[0]
+    content = recon.read(str(node.directory), "swift-s3-sync")[0]
     [found] = content["mappings"]
     return cast(dict[str, Any], found)
 
@@ -209,8 +209,8 @@ class TestReconFile:
     def test_recon_file_is_written_to_the_configured_directory(self, world: World, tmp_path: Path) -> None:
         (tmp_path / "cache").mkdir()
         watch(world.node, recon_cache_path=str(tmp_path / "cache")).update()
-        assert recon.read(str(tmp_path / "cache"))[0]["pid"] > 0
-        assert recon.read(str(world.node.directory)) == {}
+        assert recon.read(str(tmp_path / "cache"), "swift-s3-sync")[0]["pid"] > 0
+        assert recon.read(str(world.node.directory), "swift-s3-sync") == {}
 
     def test_recon_file_that_cannot_be_written_is_logged_once(
         self, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -221,7 +221,7 @@ class TestReconFile:
         assert caplog.text.count("Cannot write the recon file") == 1
         (tmp_path / "cache").mkdir()
         here.update()
-        assert recon.read(str(tmp_path / "cache"))[0]["alive"] is True
+        assert recon.read(str(tmp_path / "cache"), "swift-s3-sync")[0]["alive"] is True
 
     def test_recon_file_has_the_keys_of_the_documentation(self, world: World) -> None:
         world.node.context.observers.of("aws").request("head_object", lambda: None)
@@ -229,7 +229,7 @@ class TestReconFile:
         watch(world.node).update()
         page = (Path(__file__).parents[4] / "docs" / "data-model.md").read_text()
         shown = json.loads(page.split("## Recon files")[1].split("```json\n")[1].split("```")[0])
-        found = recon.read(str(world.node.directory))[0]
+        found = recon.read(str(world.node.directory), "swift-s3-sync")[0]
         assert keys(found) == keys(shown)
 
 

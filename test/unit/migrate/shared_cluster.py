@@ -67,7 +67,7 @@ class LocalCluster:
     """``point`` is called before each request of the migrator, with its method and name.
 
     ``freeze`` makes listings those of now until ``thaw``, as of a container replica that misses updates.
-    ``writes``: the names of the PUTs that were taken from the migrator.
+    ``writes`` and ``deletes``: the names of the PUTs and DELETEs that were taken from the migrator.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -75,6 +75,7 @@ class LocalCluster:
         self.has_container = False
         self.objects: dict[str, Version] = {}
         self.writes: list[str] = []
+        self.deletes: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.point: Callable[[str, str], None] = lambda method, name: None
         self._frozen: dict[str, Version] | None = None
@@ -142,6 +143,7 @@ class LocalCluster:
     ) -> Answer:
         _, _, below = path.partition("/")
         _, _, name = below.partition("/")
+        headers = {header.lower(): value for header, value in headers.items()}
         self._asked(method, name)
         if not name:
             return self._answer_container(method)
@@ -154,6 +156,8 @@ class LocalCluster:
             return Answer(404)
         if method == "HEAD":
             return Answer(200, self._described(found))
+        if method == "DELETE":
+            return self._delete(name, found, Timestamp.parse(headers["x-timestamp"]))
         assert method == "POST", method
         posted = Timestamp.parse(headers["x-timestamp"])
         if posted <= found.changed:
@@ -165,7 +169,11 @@ class LocalCluster:
         if method == "PUT":
             self.has_container = True
             return Answer(201)
-        return Answer(204 if self.has_container else 404)
+        told = (
+            ("X-Backend-Put-Timestamp", Timestamp.from_seconds(START).internal),
+            ("X-Container-Object-Count", str(len(self.content()))),
+        )
+        return Answer(204, told) if self.has_container else Answer(404)
 
     def _put(self, name: str, headers: Mapping[str, str], body: Any) -> Answer:
         at = Timestamp.parse(headers["x-timestamp"])
@@ -185,6 +193,13 @@ class LocalCluster:
             return Answer(202)
         self.writes.append(name)
         return Answer(201)
+
+    def _delete(self, name: str, found: Version, at: Timestamp) -> Answer:
+        if found.written >= at:
+            return Answer(409)
+        self.objects[name] = Version(None, at, at)
+        self.deletes.append(name)
+        return Answer(204)
 
     def _described(self, found: Version) -> tuple[tuple[str, str], ...]:
         return (

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from s3_sync import __version__
-from s3_sync.config.settings import Mapping
 from s3_sync.daemon.activity import Activity
 from s3_sync.daemon.counters import Counters
+from s3_sync.daemon.metrics import MetricNames
+from s3_sync.daemon.services import Services
 from s3_sync.model.outcomes import Kind
 from s3_sync.providers.wrappers.instrument import Observer
-from s3_sync.sync.backlog.poller import Pending
 
 #: rates are averages over this many seconds
 RATE_WINDOW = 60.0
 _SETTLED = frozenset(Kind) - {Kind.PENDING, Kind.FAILED}
-
-
-def destination(mapping: Mapping) -> str:
-    """``store/bucket``, and the key prefix if the configuration names one."""
-    written = "" if mapping.custom_prefix is None else f"/{mapping.custom_prefix}"
-    return f"{mapping.credentials.store_id}/{mapping.bucket}{written}"
 
 
 class Done(NamedTuple):
@@ -59,52 +53,47 @@ class Rates:
 
 
 class ReconReport:
-    """Builds the report; times in it are seconds since the epoch."""
+    """Builds the report; times in it are seconds since the epoch. ``own``: what only this daemon has to say
+    about a mapping, by the key of its counters."""
 
-    def __init__(
-        self,
-        activity: Activity,
-        process: int,
-        began: float,
-        is_paused: Callable[[Mapping], bool],
-    ) -> None:
-        self._activity = activity
-        self._is_paused = is_paused
-        self._process = process
-        self._began = began
-        self.rates = Rates(activity)
+    def __init__(self, services: Services, names: MetricNames, own: Callable[[str], dict[str, Any]]) -> None:
+        self._services = services
+        self._activity = services.activity
+        self._names = names
+        self._own = own
+        self._began = services.clock.now()
+        self.rates = Rates(services.activity)
 
-    def build(
-        self, now: float, found: dict[str, Pending], stores: Iterator[Observer], throttled: dict[str, float]
-    ) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
+        services = self._services
+        now, throttled = services.clock.now(), services.registry.rates()
         ago = self._activity.now() - now  # monotonic time minus time since the epoch
         return {
             "version": __version__,
-            "process": self._process,
+            "process": services.share.number,
             "pid": os.getpid(),
             "began": self._began,
             "updated": now,
             "alive": self._activity.is_alive(),
             "mappings": [
-                self._mapping(key, counters, ago, found.get(key))
-                for key, counters in list(self._activity.by_mapping.items())
+                self._mapping(key, counters, ago) for key, counters in list(self._activity.by_mapping.items())
             ],
-            "stores": [_store(each, throttled) for each in stores],
+            "stores": [_store(each, throttled) for each in services.observers],
         }
 
-    def _mapping(self, key: str, counters: Counters, ago: float, pending: Pending | None) -> dict[str, Any]:
+    def _mapping(self, key: str, counters: Counters, ago: float) -> dict[str, Any]:
         rate = self.rates.of(key)
         mapping = counters.mapping
         return {
             "account": mapping.account,
             "container": mapping.container,
-            "destination": destination(mapping),
+            self._names.remote: mapping.remote,
             "fingerprint": mapping.fingerprint,
             "containers": sum(
                 not heartbeat.mapping.is_account_wide for heartbeat in list(counters.heartbeats.values())
             ),
-            "paused": self._is_paused(mapping),
-            "rows": _by_kind(counters),
+            "paused": self._services.controls.is_paused(mapping),
+            self._names.handled: _by_kind(counters),
             "read_bytes": counters.bytes_read,
             "objects_per_second": round(rate.objects, 3),
             "bytes_per_second": round(rate.bytes, 1),
@@ -113,7 +102,7 @@ class ReconReport:
             "troubled": counters.failing,
             "last_alive": counters.last_seen - ago if counters.heartbeats else None,
             "last_progress": counters.progress - ago if counters.heartbeats else None,
-            "pending": _pending(pending),
+            **self._own(key),
         }
 
 
@@ -127,23 +116,6 @@ def _by_kind(counters: Counters) -> dict[str, int]:
     for (kind, _), count in list(counters.rows.items()):
         kinds[kind.value] += count
     return {"scanned": sum(kinds.values()), **kinds}
-
-
-def _pending(found: Pending | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "rows_behind": found.rows_behind,
-        "objects": found.objects,
-        "bytes": found.bytes,
-        "oldest": found.oldest,
-        "not_due": found.not_due,
-        "unverified": found.unverified,
-        "retrying": found.retrying,
-        "quarantined": found.quarantined,
-        "reasons": dict(found.reasons),
-        "counted": found.counted_at,
-    }
 
 
 def _store(observer: Observer, throttled: dict[str, float]) -> dict[str, Any]:
