@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from s3_sync.admin.failures import Failure, failure_of
+from s3_sync.admin.migration_explanation import MigrationExplanation, explain_migrations
 from s3_sync.admin.node import NodeView
 from s3_sync.cluster.newest import Deleted, NewestState, Unknown
 from s3_sync.cluster.reader import ObjectReader
@@ -93,11 +94,13 @@ class Explanation:
     local: LocalStatus
     mappings: list[MappingExplanation]
     problems: list[str]
+    migrations: list[MigrationExplanation] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Whether no failure is known."""
-        return not any(each.failure or each.errors for each in self.mappings)
+        failing = any(each.failure or each.errors for each in self.mappings)
+        return not failing and not any(each.failure or each.errors for each in self.migrations)
 
 
 def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
@@ -124,7 +127,9 @@ def explain(node: NodeView, path: str, ask_store: bool = True) -> Explanation:
                 each.due = float(local.timestamp.partition("_")[0]) + mapping.profile.copy_after
             each.bytes_in = _bytes_in(local, remote)
             found.append(each)
-    return Explanation(account, container, name, local, found, [str(each) for each in node.problems])
+        migrations = list(explain_migrations(node, registry, (account, container, name), ask_store))
+    problems = [str(each) for each in node.problems]
+    return Explanation(account, container, name, local, found, problems, migrations)
 
 
 def _explain_mapping(node: NodeView, mapping: Mapping, name: str, remote: RemoteStatus) -> MappingExplanation:

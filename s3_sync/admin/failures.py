@@ -12,9 +12,10 @@ from s3_sync.admin.node import NodeView
 from s3_sync.config.settings import Mapping
 from s3_sync.state.container_records import ContainerRecord
 from s3_sync.state.expiries import Entry
-from s3_sync.state.journal import WAITING, Unsettled
+from s3_sync.state.journal import RETRY, WAITING, Unsettled
 from s3_sync.state.journal_edit import JournalEdit
 from s3_sync.state.left_segments import Entry as SegmentEntry
+from s3_sync.state.migration_failures import MigrationFailure
 
 #: state of an expired copy of a moved object that must be deleted; it has no row any more
 EXPIRY = "expiry"
@@ -32,6 +33,7 @@ class Version(NamedTuple):
     key: str
     name: str
     timestamp: str
+    migration: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Failure:
     ``timestamp``: of the version that failed, in Swift's internal form; empty for a container or segment.
     Times in seconds since the epoch; 0 for an expiry or segment if the journal does not have them.
     ``next_try`` None: a delete that waits for the operator's permission. ``deleted``: the failed operation is
-    a delete."""
+    a delete. ``migration``: it is one of a migration; an empty ``name`` is the container, or the source."""
 
     key: str
     mapping: str
@@ -61,10 +63,11 @@ class Failure:
     deleted: bool
     size: int
     timestamp: str
+    migration: bool = False
 
     @property
     def version(self) -> Version:
-        return Version(self.key, self.name, self.timestamp)
+        return Version(self.key, self.name, self.timestamp, self.migration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,9 @@ class FailureFilter:
 def failures(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) -> Iterator[Failure]:
     """Iterate over failures by mapping, container and name. Raises StateError."""
     for mapping in mappings:
+        if mapping.migration is not None:
+            yield from filter(chosen.matches, _of_migration(node, mapping))
+            continue
         for each in node.containers(mapping):
             for failure in _container_failures(node, mapping.label, each):
                 if chosen.matches(failure):
@@ -106,8 +112,14 @@ def failure_of(node: NodeView, mapping: Mapping, name: str) -> Failure | None:
 def retry(node: NodeView, mappings: Sequence[Mapping], chosen: FailureFilter) -> int:
     """Make failures due at the daemon's next turn; returns their number. Raises StateError."""
     edit, changed = JournalEdit(node.journal_path), 0
-    for key, group in groupby(failures(node, mappings, chosen), key=lambda each: each.key):
-        changed += edit.retry(key, [each.name for each in group], node.now())
+    for (key, migration), group in groupby(
+        failures(node, mappings, chosen), key=lambda each: (each.key, each.migration)
+    ):
+        names = [each.name for each in group]
+        if migration and node.migrator is not None:
+            changed += node.migrator.failures.retry(key, names)
+        else:
+            changed += edit.retry(key, names, node.now())
     return changed
 
 
@@ -115,9 +127,27 @@ def forget(node: NodeView, chosen: Sequence[Version]) -> int:
     """Drop failures: they are neither retried, until the object changes or the mapping is reset, nor reported
     any more. Not for LASTING ones. Returns their number. Raises StateError."""
     edit, changed = JournalEdit(node.journal_path), 0
-    for key, group in groupby(chosen, key=lambda each: each.key):
-        changed += edit.forget(key, [(each.name, each.timestamp) for each in group])
+    for (key, migration), group in groupby(chosen, key=lambda each: (each.key, each.migration)):
+        if migration and node.migrator is not None:
+            changed += node.migrator.failures.forget(key, [each.name for each in group])
+        else:
+            changed += edit.forget(key, [(each.name, each.timestamp) for each in group])
     return changed
+
+
+def migration_failure_of(node: NodeView, mapping: Mapping, name: str) -> Failure | None:
+    """Return the failure of one object of a migrated container; None if there is none. Raises StateError."""
+    entry = node.migrator.failures.entry(mapping.journal_key, name) if node.migrator else None
+    return None if entry is None else _from_migration(mapping.label, mapping, entry)
+
+
+def _of_migration(node: NodeView, mapping: Mapping) -> Iterator[Failure]:
+    if node.migrator is None:
+        return
+    containers = node.migrator.containers(mapping)
+    for each in containers if mapping in containers else (mapping, *containers):
+        for entry in node.migrator.failures.entries(each.journal_key):
+            yield _from_migration(mapping.label, each, entry)
 
 
 def _container_failures(node: NodeView, label: str, mapping: Mapping) -> Iterator[Failure]:
@@ -141,6 +171,13 @@ def _from_entry(label: str, mapping: Mapping, entry: Unsettled) -> Failure:
         mapping.journal_key, label, mapping.container, entry.name, entry.state, entry.reason, entry.detail,
         entry.attempts, entry.first_failure, entry.last_failure,
         entry.next_try if isfinite(entry.next_try) else None, entry.deleted, entry.size, entry.timestamp,
+    )  # fmt: skip
+
+
+def _from_migration(label: str, mapping: Mapping, entry: MigrationFailure) -> Failure:
+    return Failure(
+        mapping.journal_key, label, mapping.container, entry.name, RETRY, entry.reason, entry.message,
+        entry.attempts, entry.first_failed, entry.last_failed, entry.next_try, False, 0, "", True,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ CONFIG = "/etc/swift-s3-sync/sync.json"
 #: modules of ``s3_sync.admin.commands``, in the order of the help
 COMMANDS = (
     "status", "failed", "explain", "reset", "pause", "resume", "allow_deletes", "verify_data", "restore",
-    "share",
+    "share", "cutover",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from glob import escape, glob
 from typing import Any
@@ -17,12 +17,13 @@ from s3_sync.cluster.client import LocalSwift, Shards, internal_client
 from s3_sync.cluster.databases import LocalDatabases
 from s3_sync.cluster.swiftdir import use_swift_dir
 from s3_sync.config.coverage import Coverage
-from s3_sync.config.load import load
+from s3_sync.config.load import is_for_migrator_alone, load, load_migrator
 from s3_sync.config.mapping_names import select
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.daemon import recon_file
 from s3_sync.daemon.instance_lock import lock_holder
 from s3_sync.errors import ConfigError, LocalUnavailable, Problem, StateError, UsageError
+from s3_sync.migrate.state_files import StateFiles
 from s3_sync.state.checkpoint import StatusFiles
 from s3_sync.state.controls import Controls
 from s3_sync.state.journal_view import JournalView
@@ -81,9 +82,12 @@ class Running:
 class NodeView:
     """One node. ``problems``: those of invalid mappings, which are left out here as in the daemon."""
 
-    def __init__(self, settings: Settings, problems: tuple[Problem, ...] = ()) -> None:
-        """Raises LocalError."""
+    def __init__(
+        self, settings: Settings, problems: tuple[Problem, ...] = (), migrator: Settings | None = None
+    ) -> None:
+        """``migrator``: the settings of this node's migrator, if it has one. Raises LocalError."""
         use_swift_dir(settings.swift_dir)
+        self.migrator = None if migrator is None else StateFiles(migrator)
         self.settings = settings
         self.problems = problems
         self.now: Callable[[], float] = time.time
@@ -101,13 +105,41 @@ class NodeView:
     def mappings(self) -> tuple[Mapping, ...]:
         return self.settings.mappings
 
-    def mapping(self, name: str) -> Mapping:
-        """Find the mapping that the operator named, see ``mapping_names``. Raises UsageError."""
+    @property
+    def migrations(self) -> tuple[Mapping, ...]:
+        return () if self.migrator is None else self.migrator.migrations
+
+    def named(self, name: str) -> Mapping:
+        """Find the mapping or migration that the operator named, see ``mapping_names``. Raises UsageError."""
         try:
-            return select(self.mappings, name)
+            return select((*self.mappings, *self.migrations), name)
         except UsageError as error:
             left_out = "".join(f"; left out: {problem}" for problem in self.problems)
             raise UsageError(f"{error}{left_out}") from None
+
+    def mapping(self, name: str) -> Mapping:
+        """Find the mapping that the operator named. Raises UsageError, also for a migration."""
+        found = self.named(name)
+        if found.migration is not None:
+            raise UsageError(f"{name} is a migration, for which this command does nothing")
+        return found
+
+    def migration(self, name: str) -> tuple[StateFiles, Mapping]:
+        """Find the migration that the operator named. Raises UsageError, also for a mapping."""
+        found = self.named(name)
+        if self.migrator is None or found.migration is None:
+            raise UsageError(f"{name} is no migration")
+        return self.migrator, found
+
+    def controls_of(self, mapping: Mapping) -> Controls:
+        """Return where the operator's requests about a mapping or migration are. Raises StateError if no
+        daemon would find one."""
+        if mapping.migration is not None and self.migrator is not None:
+            if not os.path.isdir(self.migrator.status_dir):
+                raise StateError(f"{self.migrator.status_dir} does not exist: no migrator has run here")
+            return self.migrator.controls
+        self.require_state()
+        return self.controls
 
     @property
     def statuses(self) -> StatusFiles:
@@ -189,6 +221,8 @@ class NodeView:
 
     def close(self) -> None:
         self.journal.close()
+        if self.migrator is not None:
+            self.migrator.close()
 
     def _recon(self) -> str:
         return self.settings.recon_cache_path or self.settings.status_dir
@@ -197,12 +231,20 @@ class NodeView:
 @contextmanager
 def open_node(config: str) -> Iterator[NodeView]:
     """Open the node with the configuration file at ``config``. Raises ConfigError, StateError, LocalError."""
-    loaded = load(config)
-    if loaded.settings is None:
-        raise ConfigError(loaded.problems)
-    become_owner(loaded.settings.status_dir, loaded.settings.devices)
+    migrator = load_migrator(config)
+    if is_for_migrator_alone(config):
+        if migrator.settings is None:
+            raise ConfigError(migrator.problems)
+        settings, problems = replace(migrator.settings, mappings=()), migrator.problems
+        become_owner_of(settings.status_dir)
+    else:
+        loaded = load(config)
+        if loaded.settings is None:
+            raise ConfigError(loaded.problems)
+        settings, problems = loaded.settings, loaded.problems
+        become_owner(settings.status_dir, settings.devices)
     with ExitStack() as stack:
-        node = NodeView(loaded.settings, loaded.problems)
+        node = NodeView(settings, problems, migrator.settings)
         stack.callback(node.close)
         yield node
 

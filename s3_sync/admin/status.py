@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
@@ -10,6 +11,7 @@ from s3_sync.admin.node import NodeView, Running
 from s3_sync.config.mapping_names import number_of
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalError
+from s3_sync.migrate.report import Report, report
 from s3_sync.streams.small_files import number as finite
 from s3_sync.sync.inspection import MappingBacklog
 
@@ -74,25 +76,34 @@ class MappingStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Status of a node. ``at``: when it was taken. ``problems``: those of the mappings left out."""
+    """Status of a node. ``at``: when it was taken. ``problems``: those of the mappings left out.
+    ``migrator``: None if none of its migrations were asked for."""
 
     at: float
     daemon: Running
     mappings: list[MappingStatus]
     problems: list[str]
+    migrator: Report | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether the daemon is running, nothing fails, and everything could be read."""
+        """Whether the daemons are running, nothing fails, and everything could be read."""
         healthy = all(not each.failing and not each.errors for each in self.mappings)
-        return healthy and not self.problems and self.daemon.running is not False
+        running = self.daemon.running is not False or self.is_about_migrations_alone
+        return healthy and not self.problems and running and (self.migrator is None or self.migrator.is_good)
+
+    @property
+    def is_about_migrations_alone(self) -> bool:
+        return self.migrator is not None and not self.mappings
 
 
-def status(node: NodeView, mappings: tuple[Mapping, ...]) -> Status:
-    """Return the status of these mappings. Raises StateError."""
+def status(node: NodeView, chosen: Sequence[Mapping]) -> Status:
+    """Return the status of these mappings and migrations. Raises StateError."""
     running = node.daemon()
-    found = [_status(node, mapping) for mapping in mappings]
-    return Status(node.now(), running, found, [str(problem) for problem in node.problems])
+    found = [_status(node, mapping) for mapping in chosen if mapping.migration is None]
+    migrations = [mapping for mapping in chosen if mapping.migration is not None]
+    migrator = report(node.migrator, migrations, node.now) if node.migrator and migrations else None
+    return Status(node.now(), running, found, [str(problem) for problem in node.problems], migrator)
 
 
 def _status(node: NodeView, mapping: Mapping) -> MappingStatus:

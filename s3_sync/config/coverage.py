@@ -13,7 +13,7 @@ Both kinds apply, with three exceptions:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from s3_sync.config.settings import Mapping
 
@@ -54,7 +54,7 @@ class Coverage:
         mapping = whole.of_container(container)
         return None if any(each.fingerprint == mapping.fingerprint for each in own) else mapping
 
-    def named_containers(self) -> Iterable[tuple[str, str]]:
+    def named_containers(self) -> Collection[tuple[str, str]]:
         """Iterate over account and container of every container that has its own mapping."""
         return self._own
 

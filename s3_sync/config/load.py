@@ -62,6 +62,18 @@ def load_migrator(path: str | os.PathLike[str]) -> Loaded:
     return Loaded(settings, problems, warnings, secret_files=frozenset(findings.secret_files))
 
 
+def is_for_migrator_alone(path: str | os.PathLike[str]) -> bool:
+    """Whether a file configures swift-s3-migrator, and has nothing for swift-s3-sync. Never raises."""
+    try:
+        document = read_document(path, Diagnostics())
+    except FileNotFoundError:
+        return False
+    written = {} if document is None else document.written
+    return "migrator_settings" in written and not any(
+        key in written for key in (*SECTIONS, "containers", "status_dir")
+    )
+
+
 def load_written(written: dict[str, Any]) -> Loaded:
     """Load a configuration from the JSON object of a file."""
     findings = Diagnostics()

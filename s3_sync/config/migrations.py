@@ -114,6 +114,7 @@ def _profile(form: MigrationForm) -> Profile:
         merge_namespaces=True,
         restore_object=form.restore_object,
         storage_policy=form.storage_policy,
+        segment_containers=form.segment_containers,
         archive_restore=form.archive_restore.archive_restore() if form.archive_restore else None,
         budget=form.budget.budget() if form.budget else None,
     )

@@ -139,8 +139,9 @@ class Lane:
 
     @property
     def unfinished(self) -> int:
-        """Number of busy threads, those of very large and slow objects included."""
-        return self.running + self._large.running + self._large.slow
+        """Number of busy threads: those that take turns, and those that handle objects, which may go on when
+        a turn has ended."""
+        return self.running + self.workers.busy + self._large.running + self._large.slow
 
     def run_once(self) -> None:
         """Start running every mapping until no work is left that can be done now. Returns at once."""

@@ -154,6 +154,8 @@ class AccountMigration:
         if before.keys() == set(names):
             return
         self._children = {name: self.mapping.of_container(name) for name in names}
+        for child in self._children.values():
+            self._context.statuses.expect(child, None, None)
         came, went = self._children.keys() - before.keys(), before.keys() - self._children.keys()
         log.info(
             "%s: %d containers on this node (%d new, %d gone)",

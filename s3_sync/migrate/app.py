@@ -48,6 +48,9 @@ from s3_sync.state.segment_cleanups import SegmentCleanups
 
 log = logging.getLogger("swift-s3-migrator")
 
+#: in seconds
+A_DAY = 86400.0
+
 DELETES_SCHEMA = held_deletes.SCHEMA + segment_cleanups.SCHEMA
 #: pages of listings that are requested at a time, by all migrations together
 MAX_PAGES = 64
@@ -103,6 +106,10 @@ def _build(settings: Settings, once: bool, dry_run: bool, stack: ExitStack) -> M
     journal = migration_failures_path(settings.status_dir)
     failures = MigrationFailures(journal)
     stack.callback(failures.close)
+    if not dry_run:
+        statuses.tidy(Clock().now() - A_DAY)
+        statuses.prune(settings.mappings)
+        failures.prune(settings.mappings)
     deletes = JournalFile(journal, DELETES_SCHEMA)
     stack.callback(deletes.close)
     stats = Stats(settings.statsd_host, settings.statsd_port, settings.statsd_prefix)

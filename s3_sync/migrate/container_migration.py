@@ -32,7 +32,6 @@ from s3_sync.migrate.objects import ObjectMigration
 from s3_sync.migrate.scan import Batch, Scan
 from s3_sync.migrate.services import Context
 from s3_sync.model.objects import ListedObject
-from s3_sync.model.timestamps import iso_date_or_zero
 from s3_sync.providers.base import Bucket
 from s3_sync.runtime.log_once import LogOnce
 from s3_sync.state.migration_status import PassCounts
@@ -184,6 +183,8 @@ class ContainerMigration:
         status = context.statuses.of(self.mapping)
         if not context.dry_run:
             self._prepare(bucket, share)
+        if not status.last_pass:
+            self._expect()
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
@@ -192,6 +193,14 @@ class ContainerMigration:
         begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])
         return begun
+
+    def _expect(self) -> None:
+        """Save how much the source has, if it says so."""
+        provider = self._context.registry.provider(self.mapping.credentials)
+        told = provider.head_bucket(self.mapping.bucket)
+        counts = (told.get(f"x-container-{what}", "") for what in ("object-count", "bytes-used"))
+        objects, size = (int(count) if count.isdecimal() else None for count in counts)
+        self._context.statuses.expect(self.mapping, objects, size)
 
     def _prepare(self, bucket: Bucket, share: Share) -> None:
         """Make the local container, and the account if that is wanted, what they are at the source."""
@@ -213,8 +222,7 @@ class ContainerMigration:
             self.mapping.account, self.mapping.container, self._options.prefix, after=after
         )
         for entry in listing:
-            modified = iso_date_or_zero(entry["last_modified"])
-            yield LocalEntry(entry["name"], entry["bytes"], entry["hash"], modified)
+            yield LocalEntry.of(entry)
 
     def _start(self, current: Pass, batch: Batch) -> None:
         """Decide for each name of a batch, and begin to copy what is to be copied."""

@@ -11,7 +11,7 @@ from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
 from s3_sync.migrate.headers import object_headers, version_of
 from s3_sync.migrate.large_copying import LargeCopier
-from s3_sync.model.objects import ListedObject, ObjectInfo
+from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
 from s3_sync.providers.base import Bucket
 from s3_sync.streams.counting import CountingBody
 
@@ -78,7 +78,9 @@ class ObjectCopier:
             return Copied(Outcome.SUPERSEDED)
 
     def _copy(self, listed: ListedObject) -> Copied:
-        with self._source.get_object(listed.name) as result:
+        # at another Swift, as it is stored: it would read what a manifest names, and some it would refuse
+        options = GetOptions(stored=self._source.features.native_large_objects)
+        with self._source.get_object(listed.name, options) as result:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)

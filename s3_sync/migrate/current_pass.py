@@ -75,6 +75,8 @@ class Pass:
         has_left = False
         for source, local in batch.pairs:
             action = decide(source, local, self.not_after)
+            if action is Action.NONE and not self.rank and self._is_too_young(source, local):
+                self.count(PassCounts(waiting=1))
             if source is None or action is Action.LOCAL_ONLY:
                 if local is not None and not self.rank and len(self.local_only) < MAX_LOCAL_ONLY:
                     self.local_only.append(local)
@@ -87,6 +89,10 @@ class Pass:
         if has_left:
             self._leave(batch, now)
         return in_order(self.rank, wanted)
+
+    def _is_too_young(self, source: ListedObject | None, local: LocalEntry | None) -> bool:
+        """Whether an object will be copied once it is older."""
+        return self.not_after is not None and decide(source, local, None) is not Action.NONE
 
     def _leave(self, batch: Batch, now: float) -> None:
         after = batch.after

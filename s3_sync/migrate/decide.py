@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from s3_sync.model.objects import ListedObject
-from s3_sync.model.timestamps import UNITS
+from s3_sync.model.timestamps import UNITS, iso_date_or_zero
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEntry:
-    """One object in a local listing. ``last_modified``: seconds since the epoch. ``etag``: as the listing
-    shows it, for a large object that of its manifest."""
+    """One object in a local listing. ``last_modified``: seconds since the epoch. ``etag``: for an SLO
+    (``is_static``) that of its manifest. ``s3_etag``: the one that clients of S3 see, if that is another."""
 
     name: str
     size: int
     etag: str
     last_modified: float
+    s3_etag: str = ""
+    is_static: bool = False
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> LocalEntry:
+        """``row``: of a JSON listing that slo and s3api have not changed."""
+        etag, *more = row["hash"].split("; ")
+        parameters = dict(each.partition("=")[::2] for each in more)
+        modified = iso_date_or_zero(row["last_modified"])
+        s3_etag, is_static = parameters.get("s3_etag", ""), "slo_etag" in parameters
+        return cls(row["name"], row["bytes"], etag, modified, s3_etag, is_static)
 
 
 class Action(Enum):
@@ -25,6 +38,8 @@ class Action(Enum):
     NONE = "none"
     #: the local cluster has no object, or an older one
     COPY = "copy"
+    #: the local cluster has an older SLO, whose segments may have to go
+    REPLACE = "replace"
     #: the bytes are the same, and the source's metadata is newer
     UPDATE = "update"
     #: the times are equal and the ETags differ: large objects, or a difference that has to be reported
@@ -45,9 +60,11 @@ def decide(source: ListedObject | None, local: LocalEntry | None, not_after: flo
     if local is None:
         return Action.COPY
     there, here = round(source.last_modified * UNITS), round(local.last_modified * UNITS)
-    same_bytes = local.etag == source.etag and local.size == source.size
+    same_bytes = source.etag in (local.etag, local.s3_etag or local.etag) and local.size == source.size
     if here > there:
         return Action.NONE
+    if here < there and local.is_static:
+        return Action.REPLACE
     if here < there:
         return Action.UPDATE if same_bytes else Action.COPY
     return Action.NONE if same_bytes else Action.COMPARE

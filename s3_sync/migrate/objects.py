@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from s3_sync.cluster.newest import Deleted, Present
+from s3_sync.config.coverage import EVERYWHERE
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
@@ -13,6 +14,8 @@ from s3_sync.migrate.decide import Action
 from s3_sync.migrate.division import Lookups
 from s3_sync.migrate.large.job import LargeServices
 from s3_sync.migrate.large_copying import LargeCopier
+from s3_sync.migrate.own_segments import OwnSegments
+from s3_sync.migrate.replaced_segments import ReplacedSegments
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
 from s3_sync.model.objects import ListedObject
@@ -68,12 +71,16 @@ class ObjectMigration:
             parts=context.parts,
             count=count,
             prepare=self._prepare_segments,
+            # what every container of an account has is migrated in any case
+            allowed=(EVERYWHERE,) if mapping.is_account else mapping.profile.segment_containers,
             now=context.clock.now,
             source_digest=mapping.source_digest,
         )
         copier = LargeCopier(large)
         services = CopyServices(bucket, self._writer, copier, count, context.clock.now, mapping.source_digest)
         self._copier = ObjectCopier(services, mapping.container)
+        own = OwnSegments(context.client, context.newest, context.removal, context.cleanups, context.parts)
+        self._replaced = ReplacedSegments(own, context.newest, mapping)
 
     def is_due(self, listed: ListedObject) -> bool:
         """Whether a listed object may be tried now: it has not failed lately."""
@@ -98,6 +105,9 @@ class ObjectMigration:
                 return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
+        if action is Action.REPLACE:
+            with self._replaced.around(listed.name):
+                return self._copier.copy(listed, action)
         return self._copier.copy(listed, action)
 
     def _prepare_segments(self, container: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from s3_sync.cluster.newest import NewestState
+from s3_sync.cluster.newest import NewestState, Present
 from s3_sync.config.settings import Mapping
 from s3_sync.migrate.own_segments import OwnSegments
 from s3_sync.migrate.ownership import owned_version
@@ -28,7 +28,14 @@ class ReplacedSegments:
         are still needed, as after a crash. Raises LocalUnavailable, StateError, and what removing raises;
         then the new object is complete."""
         mapping, container = self._mapping, self._mapping.container
-        version = owned_version(self._newest.of(mapping.account, container, name), mapping.source_digest)
+        state = self._newest.of(mapping.account, container, name)
+        version = owned_version(state, mapping.source_digest)
         cleanup = None if version is None else self._own.note(mapping, container, name, version)
         yield
-        self._own.remove(mapping, container, cleanup)
+        if version is None or cleanup is None:
+            return
+        state = self._newest.of(mapping.account, container, name)
+        if isinstance(state, Present) and state.data_timestamp == version.data_timestamp:
+            self._own.forget(mapping, cleanup)  # it was not replaced after all
+        else:
+            self._own.remove(mapping, container, cleanup)

@@ -10,14 +10,14 @@ from s3_sync.config.mapping_names import number_of
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.migrate.state_files import StateFiles
 from s3_sync.runtime.output import NOTHING, Output, duration, moment, size
+from s3_sync.state.held_deletes import HeldDeletes
 from s3_sync.state.migration_failures import MigrationFailure
-from s3_sync.state.migration_failures_view import Held
 from s3_sync.state.migration_status import ContainerStatus
 
 # phases of a migration; the first one that applies is shown
-PAUSED, BLOCKED, NOT_STARTED = "paused", "blocked", "not started"
+PAUSED, BLOCKED, ELSEWHERE, NOT_STARTED = "paused", "blocked", "elsewhere", "not started"
 COPYING, FOLLOWING, READY = "copying", "following", "ready to cut over"
-PHASES = (PAUSED, BLOCKED, NOT_STARTED, COPYING, FOLLOWING, READY)
+PHASES = (PAUSED, BLOCKED, ELSEWHERE, NOT_STARTED, COPYING, FOLLOWING, READY)
 #: containers that are listed by name
 MAX_CONTAINERS = 10
 FINE, FOUND = 0, 3
@@ -25,7 +25,7 @@ COLUMNS = (
     "no", "migration", "source", "phase", "copied", "bytes", "pass", "failed", "waiting", "remaining", "rate",
     "eta", "last clean pass",
 )  # fmt: skip
-_NUMBERS = ("no", "copied", "bytes", "pass", "failed", "waiting", "remaining", "rate", "eta")
+NUMBERS = ("no", "copied", "bytes", "pass", "failed", "waiting", "remaining", "rate", "eta")
 
 
 @dataclass(slots=True)
@@ -103,6 +103,7 @@ def status(settings: Settings, as_json: bool) -> int:
     with StateFiles(settings) as files:
         found = report(files)
     output = Output(as_json)
+    output.answer(found)
     show(found, output)
     output.flush()
     return FINE if found.is_good else FOUND
@@ -112,7 +113,7 @@ def report(
     files: StateFiles, chosen: Sequence[Mapping] | None = None, now: Callable[[], float] = time.time
 ) -> Report:
     """Report on these migrations, by default on all. Raises StateError."""
-    failing, whole, held = files.failures.counts(), files.failures.whole(), files.failures.held()
+    failing, whole, held = files.failures.counts(), files.failures.whole(), files.held()
     migrations = files.migrations if chosen is None else chosen
     found = [_report(files, mapping, failing, whole, held) for mapping in migrations]
     return Report(now(), files.daemon(), found)
@@ -123,7 +124,7 @@ def _report(
     mapping: Mapping,
     failing: dict[str, dict[str, int]],
     whole: dict[str, MigrationFailure],
-    held: dict[str, Held],
+    held: dict[str, HeldDeletes],
 ) -> MigrationReport:
     found = MigrationReport(number_of(mapping), mapping.label, mapping.remote, mapping.fingerprint)
     found.paused_since = files.controls.paused_since(mapping)
@@ -143,12 +144,14 @@ def _report(
             found.reasons[reason] = found.reasons.get(reason, 0) + number
         if key in whole and not found.error:
             found.error = f"{each.label}: {whole[key].reason}: {whole[key].message}"
-        found.held += held[key].number if key in held else 0
+        found.held += held[key].count if key in held else 0
     found.failed = sum(found.reasons.values())
     found.oldest_pass = _oldest([state.last_pass for state in statuses])
     found.oldest_clean_pass = _oldest([state.last_clean_pass for state in statuses])
     _add_rates(found, statuses, running=files.daemon() != 0)
     found.phase = _phase(found, statuses)
+    if found.phase == NOT_STARTED and not files.has_part(mapping):
+        found.phase = ELSEWHERE
     return found
 
 
@@ -216,25 +219,24 @@ def _oldest(times: Sequence[float]) -> float | None:
 
 
 def show(found: Report, output: Output) -> None:
-    output.answer(found)
+    """Print the table and remarks, not the JSON."""
     if output.console.is_terminal:
-        output.line(f"{moment(found.at)}  {_headline(found.daemon)}")
+        output.line(f"{moment(found.at)}  {headline(found.daemon)}")
         output.line()
     elif found.daemon == 0:
-        output.note("the migrator is not running")
-    output.table(COLUMNS, [_row(each) for each in found.migrations], _NUMBERS)
-    for each in found.migrations:
-        for remark in _remarks(each):
-            output.note(f"{each.migration}: {remark}")
+        output.note(headline(found.daemon))
+    output.table(COLUMNS, [row(each) for each in found.migrations], NUMBERS)
+    for remark in remarks(found):
+        output.note(remark)
 
 
-def _headline(daemon: int | None) -> str:
+def headline(daemon: int | None) -> str:
     if daemon is None:
         return "unknown whether the migrator is running"
     return f"the migrator is running (pid {daemon})" if daemon else "the migrator is not running"
 
 
-def _row(each: MigrationReport) -> list[str]:
+def row(each: MigrationReport) -> list[str]:
     rate = NOTHING
     if each.objects_per_second is not None and each.bytes_per_second is not None:
         rate = f"{each.objects_per_second:.1f}/s {size(each.bytes_per_second)}/s"
@@ -255,15 +257,19 @@ def _row(each: MigrationReport) -> list[str]:
     ]
 
 
+def remarks(found: Report) -> list[str]:
+    return [f"{each.migration}: {remark}" for each in found.migrations for remark in _remarks(each)]
+
+
 def _remarks(each: MigrationReport) -> list[str]:
-    remarks = [f"blocked: {each.error}"] if each.error else []
+    lines = [f"blocked: {each.error}"] if each.error else []
     if each.reasons:
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(each.reasons.items()))
-        remarks.append(f"failed: {reasons}")
+        lines.append(f"failed: {reasons}")
     if each.held:
-        remarks.append(f"{each.held} deletes wait: swift-s3-ctl allow-deletes")
+        lines.append(f"{each.held} deletes wait: swift-s3-ctl allow-deletes")
     if each.containers > 1 and each.behind:
         more = each.containers_behind - len(each.behind)
         names = ", ".join(each.behind) + (f" and {more} more" if more else "")
-        remarks.append(f"containers that are behind: {names}")
-    return remarks
+        lines.append(f"containers that are behind: {names}")
+    return lines

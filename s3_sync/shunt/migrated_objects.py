@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 
-from s3_sync.model.migration import OWNER, SOURCE_ETAG, source_version
+from s3_sync.config.settings import Mapping
+from s3_sync.model.migration import OWNER, SOURCE, SOURCE_ETAG, source_version
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.base import Bucket, ListQuery
@@ -46,9 +47,9 @@ def version_at_source(bucket: Bucket, info: ObjectInfo) -> Timestamp:
     return source_version(same[0].last_modified if same else 0.0, info.last_modified)
 
 
-def owned(version: Timestamp) -> dict[str, str]:
-    """Return the mark of what a migration has written."""
-    return {OWNER: version.internal}
+def owned(mapping: Mapping, version: Timestamp) -> dict[str, str]:
+    """Return the marks of what this migration has written."""
+    return {OWNER: version.internal, SOURCE: mapping.source_digest}
 
 
 def source_etag(info: ObjectInfo) -> dict[str, str]:

@@ -16,7 +16,13 @@ from s3_sync.cluster.container_servers import ContainerServers, ContainerTimes
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.config.settings import Mapping as ContainerMapping
 from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, RemoteUnavailable
-from s3_sync.model.migration import CONTAINER_STATE, VERSIONS_LOCATION, ContainerState, container_headers
+from s3_sync.model.migration import (
+    CONTAINER_SOURCE,
+    CONTAINER_STATE,
+    VERSIONS_LOCATION,
+    ContainerState,
+    container_headers,
+)
 from s3_sync.providers.registry import Registry
 from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.mapping_table import MappedContainer
@@ -116,15 +122,23 @@ class MigratingContainers:
         self._registry.provider(mapping.credentials).delete_bucket(mapping.bucket)
 
     def _put(self, request: Request, mapping: ContainerMapping, source: Mapping[str, str]) -> None:
-        headers = {**container_headers(source), CONTAINER_STATE: ContainerState.MIGRATING.value}
-        if mapping.profile.storage_policy:
-            headers["x-storage-policy"] = mapping.profile.storage_policy
+        headers = {
+            **container_headers(source),
+            **_policy(mapping),
+            CONTAINER_STATE: ContainerState.MIGRATING.value,
+            CONTAINER_SOURCE: mapping.source_digest,
+        }
         writer = SubrequestWriter(_as_owner(request.app), request.environ, request.account, SOURCE)
         status, _ = writer.request("PUT", request.container, headers=headers)
         if status // 100 != 2:
             raise LocalUnavailable(f"PUT {request.container}: status {status}")
         self._log.info("Created %s/%s as its source is", request.account, request.container)
         self._log.increment("containers.created")
+
+
+def _policy(mapping: ContainerMapping) -> dict[str, str]:
+    policy = mapping.profile.storage_policy
+    return {"x-storage-policy": policy} if policy else {}
 
 
 def _of_same_name(request: Request, target: MappedContainer, container: str) -> Request:
@@ -145,8 +159,11 @@ class MigratingWriter(SubrequestWriter):
 
     def put_container(self, container: str) -> None:
         """Create a container as it is at the source, which may have ACLs, if it is there."""
-        if not self._containers.create_for_segments(self._lookup, container):
-            super().put_container(container)
+        if self._containers.create_for_segments(self._lookup, container):
+            return
+        status, _ = self.request("PUT", container, headers=_policy(self._lookup.target.mapping))
+        if status // 100 != 2:
+            raise LocalUnavailable(f"PUT {container}: status {status}")
 
 
 def mark_modified(request: Request) -> None:

@@ -131,6 +131,7 @@ class MigratingWrites:
         except (RemoteError, LocalError) as error:
             if not missing:  # the tombstone is there
                 self._log.warning("DELETE %s is not done at the source: %s", request.path, error)
+                self._put_on_record(request, deleted_at(request))
                 return None
             if isinstance(error, RemoteError):
                 return error_response(error, request, self._log)
@@ -160,12 +161,15 @@ class MigratingWrites:
             if not isinstance(state, Deleted) or state.timestamp <= written_at(info):
                 return HTTPConflict(request=SwobRequest(request.environ))
             moment = state.timestamp
+        self._put_on_record(request, moment)
+        self._log.increment("deletes")
+        return HTTPNoContent(request=SwobRequest(request.environ)) if missing else None
+
+    def _put_on_record(self, request: Request, moment: Timestamp) -> None:
         try:
             DeletedNames(request, request.container).add(request.name, moment)
         except SyncError as error:
             self._log.warning("DELETE %s holds until its tombstone is reclaimed: %s", request.path, error)
-        self._log.increment("deletes")
-        return HTTPNoContent(request=SwobRequest(request.environ)) if missing else None
 
     # POST
 

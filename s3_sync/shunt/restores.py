@@ -152,10 +152,10 @@ class Restores:
         headers, since, migrated = _headers(info, manifest), lookup.asked_at, None
         if mapping.migration is not None:
             since = version_at_source(lookup.bucket, info)
-            headers |= owned(since)
+            headers |= owned(mapping, since)
             if manifest is None and info.size > MAX_FILE_SIZE:
                 headers |= source_etag(info)
-            migrated = owned(since) if manifest is not None else {}
+            migrated = owned(mapping, since) if manifest is not None else {}
             self._containers.require(lookup)
         restore_job = RestoreJob(
             lookup.container, info, manifest, since, headers, mapping.profile.segment_containers, migrated

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import Archived
 from s3_sync.model.outcomes import pause_after
 from s3_sync.runtime.backoff import Backoff, exponential
@@ -52,6 +53,16 @@ class MigrationFailure:
     first_failed: float
     last_failed: float
     next_try: float
+
+
+def is_of(key: str, mapping: Mapping) -> bool:
+    """Whether a journal key is that of a migration, or of a container of an account-wide one."""
+    if key == mapping.journal_key:
+        return True
+    account, _, container = key.rpartition("#")[0].partition("/")
+    if not mapping.is_account_wide or account != mapping.account or not container:
+        return False
+    return mapping.of_container(container).journal_key == key
 
 
 class MigrationFailures:
@@ -149,10 +160,12 @@ class MigrationFailures:
             return self._entries("mapping = ? ORDER BY name LIMIT ?", key, limit)
         return self._entries("mapping = ? AND name > ? ORDER BY name LIMIT ?", key, after, limit)
 
-    def prune(self, keys: Iterable[str]) -> None:
-        """Remove the entries of all mappings but these."""
+    def prune(self, kept: Iterable[Mapping]) -> None:
+        """Remove the entries of all migrations but these. An account-wide one keeps all of its
+        containers."""
+        kept = list(kept)
         with self._lock:
-            gone = set(self._names) - set(keys)
+            gone = [key for key in self._names if not any(is_of(key, mapping) for mapping in kept)]
             if not gone:
                 return
             with self._file.transaction() as db:

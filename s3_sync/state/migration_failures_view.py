@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from s3_sync.errors import StateError
 from s3_sync.state.migration_failures import COLUMNS, MigrationFailure
@@ -14,14 +13,6 @@ from s3_sync.state.sqlite_view import SqliteView
 #: entries changed in one transaction, which takes some milliseconds
 _BATCH_SIZE = 200
 _PAGE = 1000
-
-
-class Held(NamedTuple):
-    """Deletes that wait for an operator: how many, why, and since when, in seconds since the epoch."""
-
-    reason: str
-    number: int
-    since: float
 
 
 class MigrationFailuresView:
@@ -55,11 +46,6 @@ class MigrationFailuresView:
 
     def entry(self, key: str, name: str) -> MigrationFailure | None:
         return next(iter(self._page("mapping = ? AND name = ?", key, name)), None)
-
-    def held(self) -> dict[str, Held]:
-        """Return the deletes that are held, by mapping."""
-        rows = self._view.all("SELECT mapping, reason, count, since FROM held_deletes")
-        return {mapping: Held(*row) for mapping, *row in rows}
 
     def retry(self, key: str, names: Sequence[str]) -> int:
         """Make failures due now; returns their number."""

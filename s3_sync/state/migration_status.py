@@ -180,11 +180,13 @@ class MigrationStatuses:
             self._changed()
 
     def expect(self, mapping: Mapping, objects: int | None, size: int | None) -> None:
-        """Save what the source says it has, before the first pass has counted it; ``size`` in bytes."""
+        """Save that there is a migration of one container, and what the source says it has, before the first
+        pass has counted it; ``size`` in bytes. None: it does not say."""
         with self._lock:
             status = self._entry(mapping)["status"]
+            told = {"total_count": objects, "bytes_total": size}
             if not status.get("last_pass"):
-                status["total_count"], status["bytes_total"] = objects, size
+                status.update({key: value for key, value in told.items() if value is not None})
                 self._changed()
 
     def prune(self, handled: Iterable[Mapping]) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from faults.proxy import FaultProxy
+from faults.rewritten import edited
 from s3_sync.state.migration_failures_view import MigrationFailuresView
 from s3_sync.state.paths import migration_failures_path
 from servers.migrator import Migrator, S3Migration, SwiftMigration, WholeAccount
 from servers.pair import Store
+from servers.short_pages import short_pages
 from servers.swift import SwiftCluster
 
 #: from the clock of Swift's listings, and of X-Put-Timestamp, to the next one
@@ -166,3 +169,46 @@ def test_budget_of_deletes_stops_until_an_operator_allows_more(
     (held,) = view.held().values()
     assert (held.reason, held.number) == ("delete_budget", 2)
     view.close()
+
+
+def test_object_of_parts_is_deleted_with_its_segments(
+    swift: SwiftCluster, moto_store: Store, new_migrator: Callable[..., Migrator]
+) -> None:
+    migration = S3Migration(swift, moto_store)
+    for name in ("gone", "posted here", "stays"):
+        migration.put_parts(name, b"a" * (5 << 20), b"b")
+    migrator = new_migrator(migration)
+    migrate(migrator)
+    segments = migration.swift.names(f"{migration.container}_segments")
+    assert len(segments) == 6
+    migration.swift.post(migration.container, "posted here", {"X-Object-Meta-A": "1"})
+    for name in ("gone", "posted here"):
+        migration.s3.delete_object(Bucket=migration.bucket, Key=name)
+    migrate(migrator)
+    assert migration.swift.names(migration.container) == ["posted here", "stays"]
+    kept = [name for name in segments if not name.startswith("gone/")]
+    assert migration.swift.names(f"{migration.container}_segments") == kept
+    assert migration.swift.request("GET", migration.container, "posted here").body[-1:] == b"b"
+
+
+def test_pages_that_are_short_or_end_at_other_names_delete_only_what_is_gone(
+    swift: SwiftCluster, new_migrator: Callable[..., Migrator]
+) -> None:
+    with FaultProxy.before(swift.s3_endpoint) as proxy:
+        proxy.when(edited(short_pages(3)), method="GET", where=lambda call: "format=json" in call.query)
+        migration = SwiftMigration(swift, through=proxy.endpoint)
+        names = [f"name {number:02}" for number in range(20)]
+        for name in names:
+            migration.source.put(migration.bucket, name)
+        migrator = new_migrator(migration, items_chunk=7)
+        migrate(migrator)
+        assert migration.swift.names(migration.container) == names
+        seams = ["name 02a", "name 06a", "name 13a", "name 99"]
+        for name in seams:
+            migration.swift.put(migration.container, name)
+        gone = ["name 00", "name 06", "name 19"]
+        for name in gone:
+            migration.source.delete(migration.bucket, name)
+        migrate(migrator)
+        kept = sorted({*names, *seams}.difference(gone))
+        assert migration.swift.names(migration.container) == kept

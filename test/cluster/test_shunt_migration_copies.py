@@ -48,6 +48,7 @@ def migrated(live: Live, directory: Path) -> int:
     migrator = Migrator(live.cluster, directory, [live.entry])
     done = migrator.once()
     assert (done.returncode, done.stderr) == (0, ""), migrator.log_text()
+    assert "Failed" not in migrator.log_text()
     moved: int = migrator.statuses()[0]["status"]["moved_count"]
     return moved
 
@@ -59,6 +60,7 @@ def test_migration_finds_what_a_client_has_read_equal(new: New, local: Local, tm
     live.arrives("ü o")
     found = local.version(live.container, "ü o")
     assert found.headers[OWNER] == found.timestamp.internal == found.data_timestamp.internal
+    assert len(found.headers[f"{OWNER}-source"]) == 16
     assert migrated(live, tmp_path) == 0
     assert local.version(live.container, "ü o").timestamp == found.timestamp
 
@@ -95,6 +97,31 @@ def test_what_a_client_has_deleted_is_not_migrated(from_s3: New, tmp_path: Path)
     assert live.here("deleted").status == 404
 
 
+def test_migration_deletes_what_a_client_has_read_when_the_source_does(from_s3: New, tmp_path: Path) -> None:
+    live = from_s3()
+    assert isinstance(live.migration, S3Migration)
+    for name in ("gone", "changed", "kept"):
+        live.store(name, BODY)
+        live.ask("GET", name)
+        live.arrives(name)
+    live.ask("POST", "changed", headers={"X-Object-Meta-A": "b"})
+    for name in ("gone", "changed"):
+        live.migration.s3.delete_object(Bucket=live.migration.bucket, Key=name)
+    migrated(live, tmp_path)
+    assert [live.ask("GET", name).status for name in ("gone", "changed", "kept")] == [404, 200, 200]
+
+
+def test_copies_between_containers_that_are_not_there(from_s3: New) -> None:
+    source, target = from_s3(), from_s3()
+    source.store("o", BODY, colour="red")
+    there = {"Destination": f"/{target.container}/copy"}
+    assert source.ask("COPY", "o", headers=there).status == 201
+    assert target.ask("PUT", "put", headers={"X-Copy-From": f"/{source.container}/o"}).status == 201
+    for name in ("copy", "put"):
+        here = target.here(name, "GET")
+        assert (here.body, here.headers["x-object-meta-colour"]) == (BODY, "red")
+
+
 def test_write_of_a_client_is_not_overwritten_by_what_it_reads(from_s3: New, local: Local) -> None:
     """The source's object is newer than a delete, and older than the object that a client has written."""
     live = from_s3()
@@ -106,7 +133,9 @@ def test_write_of_a_client_is_not_overwritten_by_what_it_reads(from_s3: New, loc
     assert OWNER not in local.version(live.container, "o").headers
 
 
-def test_object_above_the_limit_has_the_segments_of_the_migration(from_s3: New, local: Local) -> None:
+def test_object_above_the_limit_has_the_segments_of_the_migration(
+    from_s3: New, local: Local, tmp_path: Path
+) -> None:
     live, body = from_s3(), b"0123456789abcdef" * (9 << 16)
     live.store("big", body)
     assert live.ask("GET", "big").body == body
@@ -118,9 +147,10 @@ def test_object_above_the_limit_has_the_segments_of_the_migration(from_s3: New, 
     headers = local.version(live.container, "big").headers
     assert headers[f"{OWNER}-remote-etag"] == hashlib.md5(body).hexdigest()
     assert all(OWNER not in local.version(f"{live.container}_segments", name).headers for name in segments)
+    assert migrated(live, tmp_path) == 0
 
 
-def test_slo_comes_with_its_segments(from_swift: New, local: Local) -> None:
+def test_slo_comes_with_its_segments(from_swift: New, local: Local, tmp_path: Path) -> None:
     live = from_swift()
     assert isinstance(live.migration, SwiftMigration)
     source, segments = live.migration.source, f"{live.container}_segments"
@@ -138,6 +168,7 @@ def test_slo_comes_with_its_segments(from_swift: New, local: Local) -> None:
     for container, name in ((live.container, "slo"), (segments, "1"), (segments, "2")):
         found = local.version(container, name)
         assert found.headers[OWNER] == found.timestamp.internal
+    assert migrated(live, tmp_path) == 0
 
 
 def test_object_that_is_too_young_is_read_and_not_copied(from_s3: New, local: Local) -> None:

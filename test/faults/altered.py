@@ -6,6 +6,8 @@ The environment variable ALTERED says what, as a JSON object:
 - `clock`: seconds that the daemon's clock is ahead; or the path of a file that holds them, while there is one
 - `noted`: place of a function -> a file that grows by a byte with each call
 - `patience`: seconds that an object server gets for an answer; it is asked again at once after that
+- `fails`: place of a function -> a file with a JSON object: name of a bucket -> name of an error of the
+  system, and how many calls for that bucket fail with it; each adds the bucket's name as a line to FILE.hits
 - `retries`: fields of `RetryPolicy`, for every request to a store
 - `values`: place -> another value for a constant
 - `largest_file`: bytes; no file may grow beyond, as on a disk that is full
@@ -21,13 +23,16 @@ name is that module's.
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import json
 import os
 import resource
 import signal
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +74,41 @@ def _note_calls(path: str, owner: Any, name: str) -> None:
         return original(*args, **kwargs)
 
     setattr(owner, name, noted)
+
+
+def fail_calls(plans: dict[str, str]) -> None:
+    for place, path in plans.items():
+        _fail_calls(Path(path), *_find(place))
+
+
+def _fail_calls(plan: Path, owner: Any, name: str) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+    hits: Counter[str] = Counter()
+
+    @functools.wraps(original)
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        faults = json.loads(plan.read_text()) if plan.exists() else {}
+        paths = [path for arg in args for path in _paths(arg)] if faults else []
+        for bucket, (error, times) in faults.items():
+            if hits[bucket] < times and any(bucket in path for path in paths):
+                hits[bucket] += 1
+                with plan.with_suffix(".hits").open("a") as file:
+                    file.write(f"{bucket}\n")
+                number = getattr(errno, error)
+                raise OSError(number, os.strerror(number))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, failing)
+
+
+def _paths(arg: Any) -> list[str]:
+    """Where a name, an open file, or what has a bucket, is."""
+    if isinstance(arg, str):
+        return [arg]
+    if isinstance(arg, int):
+        with suppress(OSError):
+            return [os.readlink(f"/proc/self/fd/{arg}")]
+    return _paths(arg.bucket) if hasattr(arg, "bucket") else []
 
 
 def change_retries(fields: dict[str, Any]) -> None:
@@ -159,6 +199,7 @@ ALTERATIONS: dict[str, Callable[[Any], None]] = {
     "limits": change_dialect,
     "clock": move_clock,
     "noted": note_calls,
+    "fails": fail_calls,
     "retries": change_retries,
     "values": change_values,
     "largest_file": fill_the_disk,

@@ -7,8 +7,10 @@ what it says that it has done.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -100,6 +102,20 @@ class Matrix:
             return all(is_read(*end) for end in ends) and not self.daemon.unsettled()
 
         wait_until(settled, 240, "the end")
+
+    def left_behind(self) -> int:
+        """Uploads that the journal knows, or knows that there may be."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db:
+            (count,) = db.execute(
+                "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM begins)"
+            ).fetchone()
+        return int(count)
+
+    def let_a_day_pass(self) -> None:
+        """Since uploads were listed, and since the store was asked to complete one."""
+        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db, db:
+            db.execute("UPDATE meta SET value = '0.0' WHERE key LIKE 'uploads listed of %'")
+            db.execute("UPDATE completions SET asked = asked - 86400")
 
     def stop(self) -> None:
         self.daemon.stop()

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,20 +87,6 @@ class Attacked(Matrix):
     def heal(self) -> None:
         for proxy in self.proxies:
             proxy.heal()
-
-    def left_behind(self) -> int:
-        """Uploads that the journal knows, or knows that there may be."""
-        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db:
-            (count,) = db.execute(
-                "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM begins)"
-            ).fetchone()
-        return int(count)
-
-    def let_a_day_pass(self) -> None:
-        """Since uploads were listed, and since the store was asked to complete one."""
-        with closing(sqlite3.connect(self.daemon.status_dir / ".journal.sqlite")) as db, db:
-            db.execute("UPDATE meta SET value = '0.0' WHERE key LIKE 'uploads listed of %'")
-            db.execute("UPDATE completions SET asked = asked - 86400")
 
 
 def has_just_begun(exchange: Exchange) -> None:

@@ -6,6 +6,7 @@ from mutants.answers import ANSWERS
 from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.gcs import GCS
+from mutants.live import LIVE
 from mutants.logins import LOGINS
 from mutants.migrations import MIGRATIONS
 from mutants.mutant import Mutant
@@ -393,6 +394,7 @@ MUTANTS = (
     *SHARES,
     *SWIFT,
     *SHUNT,
+    *LIVE,
     *VERIFY,
     *AZURE,
 )

@@ -57,6 +57,27 @@ SHARES = (
         f"{_FILE}/test_kills.py",
     ),
     Mutant(
+        "an upload that could not be begun leaves nothing",
+        "providers/file/uploads.py",
+        "                    for place in (temporary, uploads):\n",
+        "                    for place in ():\n",
+        f"{_FILE}/test_errors.py",
+    ),
+    Mutant(
+        "a small file that could not be written is removed",
+        "providers/file/directories.py",
+        "        remove_quietly(parent, name)\n        raise\n",
+        "        raise\n",
+        f"{_FILE}/test_errors.py",
+    ),
+    Mutant(
+        "a sidecar that could not be placed is removed",
+        "providers/file/record.py",
+        "                remove_quietly(directory, temporary)\n",
+        "                pass\n",
+        f"{_FILE}/test_errors.py",
+    ),
+    Mutant(
         "two files of one key have two times",
         "providers/file/files.py",
         " if each not in taken)",

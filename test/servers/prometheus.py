@@ -108,7 +108,7 @@ def _told(expression: str) -> str:
 
 
 def alert_expressions() -> Iterator[tuple[str, str]]:
-    """Each alert's name, and what it is about, whether or not it is so."""
+    """Each alert of the job: its name, and what it is about, whether or not it is so."""
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
-        for rule in group["rules"]:
+        for rule in group["rules"] if group["name"].startswith(JOB) else ():
             yield rule["alert"], _told(rule["expr"]).replace(" unless ", " and ")

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from s3_sync.sync.monitoring.metrics import METRICS, PREFIX
+from s3_sync.migrate import monitoring as migrate_monitoring
+from s3_sync.sync.monitoring import metrics as sync_metrics
 
+DAEMONS = (sync_metrics, migrate_monitoring)
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "containers" / "monitoring"
 ALERTS = MONITORING / "alerts.yml"
 TESTS = MONITORING / "alerts.test.yml"
+DASHBOARDS = [MONITORING / name for name in ("dashboard.json", "dashboard-migrator.json")]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 #: of the client library, and of Prometheus itself
 OTHERS = {
@@ -31,9 +34,10 @@ OTHERS = {
 
 def exported() -> set[str]:
     names = set(OTHERS)
-    for metric in METRICS:
-        parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
-        names |= {metric.full_name(PREFIX) + part for part in parts}
+    for daemon in DAEMONS:
+        for metric in daemon.METRICS:
+            parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
+            names |= {metric.full_name(daemon.NAMES.prefix) + part for part in parts}
     return names
 
 
@@ -41,7 +45,8 @@ def named(expression: str) -> set[str]:
     """The metrics that an expression names; label values and names left out."""
     bare = re.sub(r"\{[^}]*\}|\((?:le|[a-z, ]+)\) \(|\[[^\]]*\]", " ", expression)
     words = set(re.findall(r"[a-z][a-z0-9_]*", bare))
-    return {word for word in words if word.startswith((PREFIX, "process_"))} | (words & {"up"})
+    prefixes = ("process_", *(daemon.NAMES.prefix for daemon in DAEMONS))
+    return {word for word in words if word.startswith(prefixes)} | (words & {"up"})
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -86,7 +91,7 @@ class TestAlerts:
         assert len(text) > 150, "what it means, and what to do"
 
     def test_runbook_has_no_section_of_a_removed_alert(self) -> None:
-        assert set(re.findall(r"^### (SwiftS3Sync\w+)$", PAGE, re.MULTILINE)) == set(alerts())
+        assert set(re.findall(r"^### (SwiftS3(?:Sync|Migrator)\w+)$", PAGE, re.MULTILINE)) == set(alerts())
 
     def test_every_metric_in_the_rules_is_exported(self) -> None:
         for name, rule in alerts().items():
@@ -94,24 +99,25 @@ class TestAlerts:
             assert named(rule["expr"]) <= exported(), name
 
 
+@pytest.mark.parametrize(
+    "board", [json.loads(path.read_text()) for path in DASHBOARDS], ids=[path.stem for path in DASHBOARDS]
+)
 class TestDashboard:
-    BOARD: dict[str, Any] = json.loads((MONITORING / "dashboard.json").read_text())
-
-    def expressions(self) -> list[str]:
-        panels = [target["expr"] for panel in self.BOARD["panels"] for target in panel.get("targets", ())]
-        variables = [each["definition"] for each in self.BOARD["templating"]["list"] if "definition" in each]
+    def expressions(self, board: dict[str, Any]) -> list[str]:
+        panels = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+        variables = [each["definition"] for each in board["templating"]["list"] if "definition" in each]
         return panels + variables
 
-    def test_every_metric_of_the_expressions_is_exported(self) -> None:
-        for expression in self.expressions():
+    def test_every_metric_of_the_expressions_is_exported(self, board: dict[str, Any]) -> None:
+        for expression in self.expressions(board):
             assert named(expression), expression
             assert named(expression) <= exported(), expression
 
-    def test_every_expression_is_valid_promql(self, tmp_path: Path) -> None:
+    def test_every_expression_is_valid_promql(self, board: dict[str, Any], tmp_path: Path) -> None:
         """Checked by Prometheus's own parser."""
         rules = [
             {"record": f"x{number}", "expr": re.sub(r"\$__rate_interval", "5m", each)}
-            for number, each in enumerate(self.expressions())
+            for number, each in enumerate(self.expressions(board))
             if not each.startswith("label_values(")
         ]
         path = tmp_path / "rules.yml"
@@ -119,15 +125,15 @@ class TestDashboard:
         checked = promtool("check", "rules", str(path))
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
-    def test_every_variable_of_the_panels_is_defined(self) -> None:
-        known = {each["name"] for each in self.BOARD["templating"]["list"]} | {"__rate_interval"}
-        assert set(re.findall(r"\$\{?(\w+)", json.dumps(self.BOARD["panels"]))) <= known
+    def test_every_variable_of_the_panels_is_defined(self, board: dict[str, Any]) -> None:
+        known = {each["name"] for each in board["templating"]["list"]} | {"__rate_interval"}
+        assert set(re.findall(r"\$\{?(\w+)", json.dumps(board["panels"]))) <= known
 
-    def test_panels_do_not_overlap(self) -> None:
-        ids = [panel["id"] for panel in self.BOARD["panels"]]
+    def test_panels_do_not_overlap(self, board: dict[str, Any]) -> None:
+        ids = [panel["id"] for panel in board["panels"]]
         assert len(set(ids)) == len(ids)
         taken: set[tuple[int, int]] = set()
-        for panel in self.BOARD["panels"]:
+        for panel in board["panels"]:
             place = panel["gridPos"]
             cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
             assert not cells & taken, panel["title"]

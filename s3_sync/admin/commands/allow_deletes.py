@@ -9,7 +9,7 @@ from s3_sync.admin.node import NodeView
 from s3_sync.runtime.output import Output
 
 NAME = "allow-deletes"
-HELP = "allow the remote deletes that a mapping's delete budget holds, of all objects deleted in Swift so far"
+HELP = "allow the deletes that are held, of all objects deleted in Swift, or at a migration's source, so far"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -17,9 +17,11 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    mapping = node.mapping(options.mapping)
-    node.require_state()
-    until = node.controls.allow_deletes(mapping)
+    mapping = node.named(options.mapping)
+    until = node.controls_of(mapping).allow_deletes(mapping)
     output.answer({"mapping": mapping.label, "until": until})
-    output.line(f"{mapping.label}: objects deleted in Swift so far may be deleted in the bucket.")
+    if mapping.migration is not None:
+        output.line(f"{mapping.label}: objects deleted at the source so far may be deleted in Swift.")
+    else:
+        output.line(f"{mapping.label}: objects deleted in Swift so far may be deleted in the bucket.")
     return codes.FINE

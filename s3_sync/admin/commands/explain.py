@@ -19,6 +19,13 @@ from s3_sync.admin.explanation import (
     explain,
 )
 from s3_sync.admin.failures import Failure
+from s3_sync.admin.migration_explanation import (
+    ABSENT,
+    CLIENTS,
+    MIGRATED,
+    UNREADABLE,
+    MigrationExplanation,
+)
 from s3_sync.admin.node import NodeView
 from s3_sync.runtime.output import Output, moment
 from s3_sync.state.journal import QUARANTINE
@@ -31,6 +38,13 @@ _WHERE = {
     STORE: "in the store only",
     BOTH: "in Swift and in the store",
     NOWHERE: "nowhere",
+}
+
+_IN_SWIFT = {
+    ABSENT: "absent",
+    MIGRATED: "as the migration has written it",
+    CLIENTS: "written or changed by a client: it stays, unless the source's is newer",
+    UNREADABLE: "unreadable",
 }
 
 
@@ -50,7 +64,7 @@ def run(node: NodeView, options: Namespace, output: Output) -> int:
 def _lines(found: Explanation) -> Iterator[str]:
     yield f"{found.account}/{found.container}/{found.name}"
     yield f"  in Swift        {_local(found.local)}"
-    if not found.mappings:
+    if not found.mappings and not found.migrations:
         yield "  no mapping covers this container"
     for problem in found.problems:
         yield f"  left out        {problem}"
@@ -58,6 +72,11 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield ""
         yield f"  mapping         {each.mapping} -> {each.destination} ({each.mode})"
         for label, text in _mapping(each):
+            yield f"    {label:<14}{text}"
+    for migration in found.migrations:
+        yield ""
+        yield f"  migration       {migration.migration} <- {migration.source}"
+        for label, text in _migration(migration):
             yield f"    {label:<14}{text}"
 
 
@@ -78,6 +97,25 @@ def _mapping(each: MappingExplanation) -> Iterator[tuple[str, str]]:
     if remote.storage_class or remote.archived:
         yield "storage class", _storage_class(remote)
     yield "bytes", _WHERE.get(each.bytes_in, "unknown")
+    for error in each.errors:
+        yield "error", error
+
+
+def _migration(each: MigrationExplanation) -> Iterator[tuple[str, str]]:
+    if each.paused:
+        yield "paused", "nothing is copied until the migration is resumed"
+    text = f"{each.source_state} as {each.key}"
+    if each.source_state == "present":
+        text += f", {each.size} bytes, ETag {each.etag}, of {each.version}"
+        text += f", archived in {each.storage_class}" if each.archived else ""
+    yield "at the source", text
+    yield "in Swift", _IN_SWIFT[each.local]
+    for difference in each.differences:
+        yield "differs", difference
+    yield "present pass", "has compared it" if each.compared else "has not reached it"
+    if each.waits_until is not None:
+        yield "older_than", f"is met from {moment(each.waits_until)}"
+    yield from _last_error(each.failure)
     for error in each.errors:
         yield "error", error
 

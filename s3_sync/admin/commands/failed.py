@@ -56,7 +56,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    chosen = [node.mapping(options.mapping)] if options.mapping else list(node.mappings)
+    chosen = [node.named(options.mapping)] if options.mapping else [*node.mappings, *node.migrations]
     selection = FailureFilter(tuple(options.name), options.prefix, options.reason, options.state)
     if options.retry:
         number = retry(node, chosen, selection)

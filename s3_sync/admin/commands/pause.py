@@ -17,9 +17,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    mapping = node.mapping(options.mapping)
-    node.require_state()
-    changed = node.controls.pause(mapping)
+    mapping = node.named(options.mapping)
+    changed = node.controls_of(mapping).pause(mapping)
     output.answer({"mapping": mapping.label, "paused": True, "changed": changed})
     if changed:
         output.line(f"{mapping.label} is paused. Transfers in flight finish, no new ones start.")

@@ -44,12 +44,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    mapping = node.mapping(options.mapping)
+    mapping = node.named(options.mapping)
     wanted = mapping.profile.archive_restore or ArchiveRestore()
     number, tier = options.days or wanted.days, options.tier or wanted.tier
     with ExitStack() as stack:
         budgets = LimiterRegistry()
-        budgets.update_mappings(node.mappings)
+        budgets.update_mappings((*node.mappings, *node.migrations))
         registry = Registry(connections=WORKERS, budgets=budgets)
         stack.callback(registry.close_all)
         archived = ArchivedObjects(_containers(node, mapping), registry, options.prefix)
@@ -82,6 +82,8 @@ def run(node: NodeView, options: Namespace, output: Output) -> int:
 
 
 def _containers(node: NodeView, mapping: Mapping) -> list[Mapping]:
+    if mapping.migration is not None and node.migrator is not None:
+        return node.migrator.containers(mapping)
     if not mapping.is_account_wide:
         return [mapping]
     return list(node.shares(mapping, set(node.client.real.containers(mapping.account))))

@@ -17,9 +17,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    mapping = node.mapping(options.mapping)
-    node.require_state()
-    changed = node.controls.resume(mapping)
+    mapping = node.named(options.mapping)
+    changed = node.controls_of(mapping).resume(mapping)
     output.answer({"mapping": mapping.label, "paused": False, "changed": changed})
     output.line(f"{mapping.label} {'is resumed' if changed else 'was not paused'}.")
     return codes.FINE

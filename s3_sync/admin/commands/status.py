@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -14,10 +15,11 @@ from s3_sync.admin.node import NodeView
 from s3_sync.admin.number_arguments import pause
 from s3_sync.admin.status import MappingStatus, Status, status
 from s3_sync.config.settings import Mapping
+from s3_sync.migrate import report
 from s3_sync.runtime.output import NOTHING, Output, duration, moment, printable, rendered, size
 
 NAME = "status"
-HELP = "show the progress of each mapping on this node"
+HELP = "show the progress of each mapping and migration on this node"
 COLUMNS = (
     "no", "mapping", "destination", "state", "rows behind", "pending", "bytes", "oldest", "later", "failing",
     "rate", "eta", "last progress",
@@ -33,7 +35,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(node: NodeView, options: Namespace, output: Output) -> int:
-    chosen = (node.mapping(options.mapping),) if options.mapping else node.mappings
+    chosen = (node.named(options.mapping),) if options.mapping else (*node.mappings, *node.migrations)
     if options.watch is not None:
         return _watch(node, chosen, options.watch, output)
     found = status(node, chosen)
@@ -43,7 +45,7 @@ def run(node: NodeView, options: Namespace, output: Output) -> int:
     return codes.FINE if found.is_good else codes.FOUND
 
 
-def _watch(node: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: Output) -> int:
+def _watch(node: NodeView, chosen: Sequence[Mapping], seconds: float, output: Output) -> int:
     """Repeat until interrupted; in a pipe, print one answer after the other."""
     try:
         if not output.console.is_terminal or output.as_json:
@@ -57,23 +59,40 @@ def _watch(node: NodeView, chosen: tuple[Mapping, ...], seconds: float, output: 
         with Live(console=output.console, auto_refresh=False, screen=True) as live:
             while True:
                 found = status(node, chosen)
-                table = rendered(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
-                remarks = [Text(printable(each)) for each in (_headline(found), *_remarks(found))]
-                live.update(Group(remarks[0], Text(), table, *remarks[1:]), refresh=True)
+                live.update(Group(*_screen(found)), refresh=True)
                 time.sleep(seconds)
     except KeyboardInterrupt:
         return codes.FINE
 
 
+def _screen(found: Status) -> Iterator[RenderableType]:
+    if not found.is_about_migrations_alone:
+        yield Text(printable(_headline(found)))
+        yield Text()
+        yield rendered(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
+    if (migrator := found.migrator) is not None:
+        yield Text(f"{moment(found.at)}  {report.headline(migrator.daemon)}")
+        yield rendered(report.COLUMNS, [report.row(each) for each in migrator.migrations], report.NUMBERS)
+    for remark in (*_remarks(found), *(report.remarks(migrator) if migrator else ())):
+        yield Text(printable(remark))
+
+
 def _print(found: Status, output: Output) -> None:
+    if not found.is_about_migrations_alone:
+        _print_mappings(found, output)
+    if found.migrator is not None:
+        report.show(found.migrator, output)
+    for remark in _remarks(found):
+        output.note(remark)
+
+
+def _print_mappings(found: Status, output: Output) -> None:
     if output.console.is_terminal:
         output.line(_headline(found))
         output.line()
     elif found.daemon.running is False:
         output.note("the daemon is not running")
     output.table(COLUMNS, [_row(each, found.at) for each in found.mappings], _NUMBERS)
-    for remark in _remarks(found):
-        output.note(remark)
 
 
 def _headline(found: Status) -> str:

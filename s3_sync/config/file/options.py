@@ -114,6 +114,7 @@ class MigrationForm(FileModel):
     older_than: Seconds | None = None
     propagate_account_metadata: bool = False
     storage_policy: OptionalText = None
+    segment_containers: SegmentContainers = ()
     restore_object: bool = True
     archive_restore: ArchiveRestoreForm | None = None
     budget: BudgetForm | None = None

@@ -13,6 +13,7 @@ from s3_sync.cluster.client import LocalSwift, internal_client
 from s3_sync.cluster.newest import LocalState, NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.swiftdir import use_swift_dir
+from s3_sync.config.coverage import Coverage
 from s3_sync.config.settings import Mapping, Settings
 from s3_sync.errors import LocalUnavailable, NotFound, SyncError
 from s3_sync.migrate.compare.containers import ContainerComparison, Sides
@@ -189,11 +190,13 @@ class MigrationComparison:
                 for name in self._client.containers(mapping.account)
                 if name not in buckets and self._is_migrated(mapping.account, name)
             ]
+            named = Coverage(self._services.settings.mappings).named_containers()
         except SyncError as error:
             errors.append(f"{mapping.label}: {error.reason}: {error}")
             return
         for name in sorted((*buckets, *left)):
-            yield mapping.of_container(name)
+            if (mapping.account, name) not in named and "/" not in name:
+                yield mapping.of_container(name)
 
     def _is_migrated(self, account: str, container: str) -> bool:
         answer = self._client.request("HEAD", f"{account}/{container}", {})

@@ -72,12 +72,13 @@ def read_small(parent: int, name: str) -> bytes:
 
 
 def write_small(parent: int, name: str, content: bytes) -> int:
-    """Create a file, which must not exist, and return its descriptor."""
+    """Create a file, which must not exist, and return its descriptor. There is none after an error."""
     descriptor = os.open(name, CREATING, 0o666, dir_fd=parent)
     try:
         write_all(descriptor, content)
     except BaseException:
         os.close(descriptor)
+        remove_quietly(parent, name)
         raise
     return descriptor
 
@@ -95,6 +96,12 @@ def remove_file(parent: int, name: str) -> bool:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     return True
+
+
+def remove_quietly(parent: int, name: str) -> None:
+    """Remove what an operation that has failed leaves; if that fails, too, it is swept."""
+    with suppress(OSError):
+        remove_tree(parent, name)
 
 
 def remove_tree(parent: int, name: str, levels: int = _MAX_LEVELS) -> None:

@@ -23,7 +23,13 @@ from uuid import uuid4
 
 from s3_sync.errors import AccessDenied, ObjectRefused
 from s3_sync.model.objects import ObjectMeta, is_md5
-from s3_sync.providers.file.directories import read_small, remove_file, sync_directory, write_small
+from s3_sync.providers.file.directories import (
+    read_small,
+    remove_file,
+    remove_quietly,
+    sync_directory,
+    write_small,
+)
 from s3_sync.providers.file.share import ATTRIBUTE, TEMPORARY
 from s3_sync.streams.small_files import is_count, is_text, number, parse_json
 
@@ -128,6 +134,9 @@ class SidecarRecords:
                 finally:
                     os.close(file)
                 os.rename(temporary, path[-1], src_dir_fd=directory, dst_dir_fd=parent)
+            except BaseException:
+                remove_quietly(directory, temporary)
+                raise
             finally:
                 os.close(directory)
             sync_directory(parent)

@@ -28,6 +28,7 @@ from s3_sync.providers.file.directories import (
     is_directory,
     make_directory,
     read_small,
+    remove_quietly,
     remove_tree,
     sync_directory,
     write_small,
@@ -293,9 +294,12 @@ def _write_marker(directory: int, marker: Marker) -> None:
         if not marker.sidecars:
             os.setxattr(descriptor, ATTRIBUTE, marker.share.encode())
         os.fsync(descriptor)
+        os.rename(temporary, MARKER, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        remove_quietly(directory, temporary)  # it would be in the way of the next attempt
+        raise
     finally:
         os.close(descriptor)
-    os.rename(temporary, MARKER, src_dir_fd=directory, dst_dir_fd=directory)
     sync_directory(directory)
 
 

@@ -29,6 +29,7 @@ from s3_sync.providers.file.directories import (
     is_directory,
     read_small,
     remove_file,
+    remove_quietly,
     remove_tree,
     sync_directory,
     write_small,
@@ -85,14 +86,19 @@ class Uploads:
 
         def begin(touch: Touch) -> None:
             with self._moving() as (uploads, temporary):
-                os.mkdir(upload_id, dir_fd=temporary)
-                directory = os.open(upload_id, DIRECTORY | os.O_NOFOLLOW, dir_fd=temporary)
                 try:
-                    os.close(write_small(directory, _ABOUT, about.to_json()))
-                finally:
-                    os.close(directory)
-                os.rename(upload_id, upload_id, src_dir_fd=temporary, dst_dir_fd=uploads)
-                sync_directory(uploads)
+                    os.mkdir(upload_id, dir_fd=temporary)
+                    directory = os.open(upload_id, DIRECTORY | os.O_NOFOLLOW, dir_fd=temporary)
+                    try:
+                        os.close(write_small(directory, _ABOUT, about.to_json()))
+                    finally:
+                        os.close(directory)
+                    os.rename(upload_id, upload_id, src_dir_fd=temporary, dst_dir_fd=uploads)
+                    sync_directory(uploads)
+                except BaseException:  # nobody knows its ID
+                    for place in (temporary, uploads):
+                        remove_quietly(place, upload_id)
+                    raise
 
         self.share.call("begin an upload", begin)
         return upload_id

@@ -70,8 +70,9 @@ class World:
         self.file.truncate(0)
         self.file.seek(0)
         node: Any = SimpleNamespace(
-            mapping=lambda name: self.mapping,
+            named=lambda name: self.mapping,
             mappings=(self.mapping,),
+            migrations=(),
             shares=lambda whole, names: [self.of(name) for name in sorted(names)],
             client=SimpleNamespace(real=SimpleNamespace(containers=lambda account: ["c", "d"])),
         )

@@ -39,6 +39,8 @@ class Seen:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.mappings = (node.mapping,)
+        self.migrations: tuple[Mapping, ...] = ()
+        self.migrator = None
         self.problems: tuple[object, ...] = ()
         self.now = node.clock.now
         self.controls = Controls(str(node.directory), node.clock.now, poll_interval=0.0)

@@ -14,6 +14,7 @@ from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.config.credentials.s3 import S3Credentials
 from s3_sync.config.settings import Mapping, MigrationOptions, Profile, Settings
 from s3_sync.daemon.task_pool import TaskPool
+from s3_sync.errors import RemoteUnavailable
 from s3_sync.migrate.app import DELETES_SCHEMA
 from s3_sync.migrate.container_migration import ContainerMigration
 from s3_sync.migrate.division import Share
@@ -23,6 +24,7 @@ from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import GetResult, ListPage, ListQuery
 from s3_sync.providers.memory import MemoryProvider
+from s3_sync.providers.open_object import OpenObject
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.controls import Controls
@@ -31,7 +33,7 @@ from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
 from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.segment_cleanups import SegmentCleanups
-from s3_sync.streams.reader import BytesBody
+from s3_sync.streams.reader import Body, BytesBody
 from unit.migrate.shared_cluster import CONTAINER, Client, FakeClock, LocalCluster
 
 ACCOUNT, BUCKET = "AUTH_a", "bucket"
@@ -53,6 +55,8 @@ class Source:
         self.clock = clock
         self.page = page
         self.read: list[str] = []
+        #: the next GET breaks off in the middle
+        self.cut = False
         self.point: Callable[[str, str], Any] = lambda method, name: None
 
     def put(self, name: str, data: bytes, user: dict[str, str] | None = None) -> None:
@@ -84,8 +88,24 @@ class Source:
 
     def get_object(self, name: str, options: GetOptions | None = None) -> GetResult:
         self.read.append(name)
-        instead: GetResult | None = self.point("GET", name)
-        return self.inner.get_object(name) if instead is None else instead
+        self.point("GET", name)
+        found, cut, self.cut = self.inner.get_object(name), self.cut, False
+        return OpenObject(found.info, None, CutBody(found.body)) if cut else found
+
+
+class CutBody(BytesBody):
+    """Half of a body comes."""
+
+    def __init__(self, body: Body) -> None:
+        data = body.read()
+        super().__init__(data[: len(data) // 2])
+        self.length = len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        if not data:
+            raise RemoteUnavailable("the connection broke")
+        return data
 
 
 class QueuePool(SerialPool):

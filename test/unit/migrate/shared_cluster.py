@@ -68,6 +68,7 @@ class LocalCluster:
 
     ``freeze`` makes listings those of now until ``thaw``, as of a container replica that misses updates.
     ``writes`` and ``deletes``: the names of the PUTs and DELETEs that were taken from the migrator.
+    ``check`` is called with each change by it, its method and name, and the state before.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -78,6 +79,7 @@ class LocalCluster:
         self.deletes: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.point: Callable[[str, str], None] = lambda method, name: None
+        self.check: Callable[[str, str, Version | None], None] = lambda method, name, before: None
         self._frozen: dict[str, Version] | None = None
 
     def content(self) -> dict[str, bytes]:
@@ -113,9 +115,12 @@ class LocalCluster:
         return found is not None and found.data is not None
 
     def _store(self, name: str, version: Version) -> bool:
+        """As an object server does: metadata that was posted later stays."""
         found = self.objects.get(name)
         if found is not None and found.written >= version.written:
             return False
+        if found is not None and found.data is not None and found.changed > version.written:
+            version = replace(version, changed=found.changed, headers=found.headers)
         self.objects[name] = version
         return True
 
@@ -163,6 +168,7 @@ class LocalCluster:
         if posted <= found.changed:
             return Answer(202)
         self.objects[name] = replace(found, changed=posted, headers=dict(headers))
+        self.check("POST", name, found)
         return Answer(202)
 
     def _answer_container(self, method: str) -> Answer:
@@ -192,6 +198,7 @@ class LocalCluster:
         if not self._store(name, Version(data, at, at, dict(headers))):
             return Answer(202)
         self.writes.append(name)
+        self.check("PUT", name, found)
         return Answer(201)
 
     def _delete(self, name: str, found: Version, at: Timestamp) -> Answer:
@@ -199,6 +206,7 @@ class LocalCluster:
             return Answer(409)
         self.objects[name] = Version(None, at, at)
         self.deletes.append(name)
+        self.check("DELETE", name, found)
         return Answer(204)
 
     def _described(self, found: Version) -> tuple[tuple[str, str], ...]:

@@ -27,6 +27,9 @@ HERE = LocalEntry("name", 3, "aa", 1000.25)
         (THERE, replace(HERE, last_modified=2000.0, etag="bb"), Action.NONE),
         (THERE, replace(HERE, etag="bb"), Action.COMPARE),
         (THERE, replace(HERE, size=4), Action.COMPARE),
+        (THERE, replace(HERE, etag="bb", s3_etag="aa"), Action.NONE),
+        (replace(THERE, etag=""), HERE, Action.COMPARE),
+        (THERE, replace(HERE, last_modified=1.0, is_static=True), Action.REPLACE),
     ],
 )
 def test_decide_compares_times_before_bytes(
@@ -40,3 +43,17 @@ def test_decide_leaves_objects_that_are_too_young(local: LocalEntry | None) -> N
     assert decide(THERE, local, 1000.2) is Action.NONE
     assert decide(THERE, local, 1000.25) is not Action.NONE
     assert decide(None, HERE, 0.0) is Action.LOCAL_ONLY
+
+
+@pytest.mark.parametrize(
+    ("shown", "entry"),
+    [
+        ("aa", HERE),
+        ("aa; slo_etag=cc", replace(HERE, is_static=True)),
+        ("aa; s3_etag=bb-2; slo_etag=cc", replace(HERE, is_static=True, s3_etag="bb-2")),
+        ("aa; symlink_target=c/o", HERE),
+    ],
+)
+def test_local_entry_is_read_from_a_row_as_containers_have_it(shown: str, entry: LocalEntry) -> None:
+    row = {"name": "name", "bytes": 3, "hash": shown, "last_modified": "1970-01-01T00:16:40.250000"}
+    assert LocalEntry.of(row) == entry

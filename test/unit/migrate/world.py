@@ -28,6 +28,7 @@ from s3_sync.state.controls import Controls
 from s3_sync.state.held_deletes import HeldDeletesLedger
 from s3_sync.state.journal_file import JournalFile
 from s3_sync.state.migration_failures import MigrationFailures
+from s3_sync.state.migration_status import MigrationStatuses
 from s3_sync.state.segment_cleanups import SegmentCleanups
 from s3_sync.streams.reader import BytesBody
 from unit.migrate.fake_local import FakeClock, FakeLocal
@@ -75,6 +76,7 @@ class World:
         self.stop = Event()
         self.controls = Controls(str(directory), self.clock.now, poll_interval=0.0)
         self.failures = MigrationFailures(str(directory / "failures"))
+        self.statuses = MigrationStatuses(str(directory / "status.json"), self.clock.now)
         self.journal = JournalFile(str(directory / "deletes"), held_deletes.SCHEMA + segment_cleanups.SCHEMA)
         self.held = HeldDeletesLedger(self.journal)
         self.cleanups = SegmentCleanups(self.journal)
@@ -112,6 +114,7 @@ class World:
                 clock=self.clock,
                 controls=self.controls,
                 failures=self.failures,
+                statuses=self.statuses,
                 removal=self.removal,
                 held=self.held,
                 cleanups=self.cleanups,

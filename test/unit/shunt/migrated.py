@@ -75,7 +75,7 @@ class World:
         )
         if not isinstance(self.provider, MemorySwift):
             credentials = S3Credentials()
-        profile = Profile(retain_local=False, merge_namespaces=True)
+        profile = Profile(retain_local=False, propagate_delete=False, merge_namespaces=True)
         mapping = Mapping(
             "AUTH_a", "c", "c", credentials, profile, KeyNamer.source(""), migration=MigrationOptions()
         )

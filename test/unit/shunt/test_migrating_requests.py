@@ -7,6 +7,7 @@ import pytest
 
 from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.model.migration import container_headers, deletes_container
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.memory_swift import MemorySwift
 from unit.shunt.migrated import NEVER, NOW, Container, World
@@ -150,6 +151,7 @@ class TestDeletes:
         assert world.ask("DELETE", "o") == 503
         world.ask("PUT", "o")
         assert world.ask("DELETE", "o") == 204  # the cluster had it
+        assert world.containers[deletes_container("c")].objects.keys() == {"\0o"}
 
 
 def test_post_of_what_the_source_has_brings_it_first(world: World) -> None:
@@ -165,6 +167,15 @@ def test_post_of_what_was_deleted_is_404(s3: World) -> None:
     s3.ask("DELETE", "o")
     s3.containers["c"].tombstones.clear()
     assert s3.ask("POST", "o") == 404
+
+
+def test_tombstone_decides_by_its_time_whether_the_source_is_shown(world: World) -> None:
+    world.store("o")
+    world.ask("HEAD")
+    world.containers["c"].tombstones["o"] = NOW
+    assert world.ask("POST", "o") == 404
+    world.containers["c"].tombstones["o"] = Timestamp.parse("1000000000.00000")
+    assert world.ask("POST", "o") == 202
 
 
 def test_container_headers_are_metadata_acls_and_the_place_of_versions() -> None:

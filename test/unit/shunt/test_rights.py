@@ -13,7 +13,7 @@ from swift.common.swob import Request as SwobRequest
 from swift.proxy.controllers.base import get_cache_key
 
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.settings import Mapping, Profile
+from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
@@ -152,3 +152,16 @@ def test_places_of_a_later_version_are_read_again() -> None:
         info = ObjectInfo("o", 1, "e", meta=ObjectMeta(marks=marks))
         assert large.places(target, info) == {(container, "1")}
         assert large.knows(target, info)
+
+
+def test_missing_segment_container_of_a_migration_is_for_owners_of_the_account() -> None:
+    """Its ACL is still at the source."""
+    client = Client(s=(404, None))
+    lookup = client.wants()
+    mapping = replace(lookup.target.mapping, migration=MigrationOptions())
+    migrating = replace(lookup, target=replace(lookup.target, mapping=mapping))
+    check_bytes(lookup, THERE)
+    with pytest.raises(Refused):
+        check_bytes(migrating, THERE)
+    owner = client.wants(lambda request: None)
+    check_bytes(replace(owner, target=migrating.target), THERE)

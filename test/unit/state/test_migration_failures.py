@@ -9,6 +9,7 @@ import pytest
 
 from s3_sync.state.migration_failures import MigrationFailure, MigrationFailures
 from unit.state.entries import minutes
+from unit.state.migrations import migration
 
 KEY, OTHER = "AUTH_a/c#1", "AUTH_a/d#1"
 
@@ -128,13 +129,17 @@ def test_pages_are_in_the_order_of_names(failures: MigrationFailures) -> None:
     assert [each.name for each in failures.page(KEY, 2, "a")] == ["b"]
 
 
-def test_prune_removes_migrations_that_are_gone(failures: MigrationFailures) -> None:
-    failures.record(KEY, "a", "bad_digest", "", 1000.0)
-    failures.record(OTHER, "a", "bad_digest", "", 1000.0)
-    failures.prune([OTHER])
-    assert failures.names(KEY) == frozenset()
+def test_prune_removes_migrations_that_are_gone(failures: MigrationFailures, tmp_path: Path) -> None:
+    one = migration(tmp_path)
+    every = migration(tmp_path, account="AUTH_all", aws_bucket="/*")
+    kept = [each.journal_key for each in (one, every, every.of_container("c"))]
+    gone = [KEY, one.journal_key + "0", "AUTH_all/c#1"]
+    for key in (*kept, *gone):
+        failures.record(key, "a", "bad_digest", "", 1000.0)
+    failures.prune([one, every])
+    assert [failures.names(key) for key in kept] == [{"a"}] * 3
+    assert [failures.names(key) for key in gone] == [frozenset()] * 3
     assert failures.page(KEY) == []
-    assert failures.names(OTHER) == {"a"}
 
 
 def test_message_is_kept_in_part_and_can_always_be_written(failures: MigrationFailures) -> None:
