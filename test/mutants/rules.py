@@ -370,13 +370,6 @@ MUTANTS = (
         "test/unit/transfer/test_multipart.py",
     ),
     Mutant(
-        "the beginning of an upload is not repeated unseen",
-        "providers/wrappers/retry.py",
-        "        return self._wrapped(self._bucket.create_upload(name, meta))",
-        "        return super().create_upload(name, meta)",
-        "test/unit/providers/wrappers/test_retry.py",
-    ),
-    Mutant(
         "the manifest goes before the marks that tell of it",
         "sync/rows/handler.py",
         "            self._bucket.manifests.delete(info.name)",
