@@ -94,8 +94,9 @@ class LargeObjects(Protocol):
         through this bucket and expires by its age lives longer than that object's copy."""
         ...
 
-    def remote(self, container: str) -> Bucket:
-        """A container of the store, with names as they are. Sends no request."""
+    def remote(self, container: str, needed: ObjectMeta | None = None) -> Bucket:
+        """A container of the store, with names as they are; ``needed`` as for ``segments``. Sends no
+        request."""
         ...
 
     def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:

@@ -219,8 +219,8 @@ class MemoryLargeObjects:
     def segments(self, container: str, needed: ObjectMeta | None = None) -> MemoryContainer:
         return self._container(self._namer.remote(container), needed)
 
-    def remote(self, container: str) -> MemoryContainer:
-        return self._container(container, None)
+    def remote(self, container: str, needed: ObjectMeta | None = None) -> MemoryContainer:
+        return self._container(container, needed)
 
     def _container(self, name: str, needed: ObjectMeta | None) -> MemoryContainer:
         write = self._bucket.write

@@ -34,6 +34,7 @@ from s3_sync.model.headers import USER_PREFIX, looks_like_mark
 from s3_sync.model.objects import STORED_HEADERS, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.limits import check_limits
+from s3_sync.runtime.concurrency import GreenPool, Pool
 from s3_sync.shunt.archived_links import redirect, target_of
 from s3_sync.shunt.error_responses import error_response, try_later
 from s3_sync.shunt.headers import cross_origin, is_deleted, is_expired, written_at
@@ -42,6 +43,12 @@ from s3_sync.shunt.request import SOURCE, TIMESTAMP, LocalResponse, Request, Sta
 from s3_sync.shunt.telemetry import SwiftLogger
 from s3_sync.shunt.versions import names_local_version
 from s3_sync.transfer.decide import has_manifest_mark
+from s3_sync.transfer.prolonging import prolong_segments
+
+#: concurrent requests about segments for all POSTs of a proxy worker
+SEGMENT_REQUESTS = 8
+#: a POST that has taken longer than this is answered with 503
+MAX_SECONDS = 50.0
 
 
 class ObjectWrites:
@@ -51,6 +58,7 @@ class ObjectWrites:
         self._newest = newest
         self._proxyfs = proxyfs
         self._log = log
+        self._pool: Pool = GreenPool(SEGMENT_REQUESTS)
 
     # DELETE
 
@@ -144,13 +152,16 @@ class ObjectWrites:
         return given
 
     def _post_copy(self, request: Request) -> SwobResponse:
-        bucket = request.target.bucket
+        bucket, lifetime = request.target.bucket, request.target.mapping.lifetime
+        until = time.monotonic() + MAX_SECONDS
         for attempt in (1, 2):
             info = bucket.head_object(request.name)
             self._check_visible(request, info)
             meta = _new_meta(request, info)
             check_limits(bucket, info.name, meta, info.size)
             try:
+                if bucket.features.native_large_objects and has_manifest_mark(info):
+                    prolong_segments(bucket, info, meta, lifetime, self._pool, until)
                 bucket.post_object(info.name, meta, info.etag or None)
                 break
             except PreconditionFailed:  # a concurrent write came first

@@ -22,6 +22,13 @@ SHUNT = (
         f"{_SHUNT}/test_rights.py",
     ),
     Mutant(
+        "no POST lets a large object outlive its segments",
+        "transfer/prolonging.py",
+        "    if later(date, info.expires) == info.expires:",
+        "    if True:",
+        "test/unit/transfer/test_prolonging.py",
+    ),
+    Mutant(
         "a restore writes only where a writer of the container could",
         "transfer/restore.py",
         "    if elsewhere:",

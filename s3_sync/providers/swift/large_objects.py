@@ -77,8 +77,8 @@ class SwiftLargeObjects:
     def segments(self, container: str, needed: ObjectMeta | None = None) -> SwiftBucket:
         return self._container(self._namer.remote(container), needed)
 
-    def remote(self, container: str) -> SwiftBucket:
-        return self._container(container, None)
+    def remote(self, container: str, needed: ObjectMeta | None = None) -> SwiftBucket:
+        return self._container(container, needed)
 
     def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
         try:

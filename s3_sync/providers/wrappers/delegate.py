@@ -194,8 +194,8 @@ class DelegatingLargeObjects:
     def segments(self, container: str, needed: ObjectMeta | None = None) -> Bucket:
         return self._around(self._large.segments(container, needed))
 
-    def remote(self, container: str) -> Bucket:
-        return self._around(self._large.remote(container))
+    def remote(self, container: str, needed: ObjectMeta | None = None) -> Bucket:
+        return self._around(self._large.remote(container, needed))
 
     def put_static(self, name: str, segments: Sequence[Segment], options: PutOptions) -> PutResult:
         return self._about(name)(lambda: self._large.put_static(name, segments, options))
