@@ -15,6 +15,7 @@ from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest
+from s3_sync.model.migration import check_past
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
@@ -152,6 +153,7 @@ class Restores:
         headers, since, migrated = _headers(info, manifest), lookup.asked_at, None
         if mapping.migration is not None:
             since = version_at_source(lookup.bucket, info)
+            check_past(since, time.time())
             headers |= owned(mapping, since)
             if manifest is None and info.size > MAX_FILE_SIZE:
                 headers |= source_etag(info)
