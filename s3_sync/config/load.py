@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,8 +154,8 @@ def _settings(document: Document, findings: Diagnostics) -> Settings | None:
     top = findings.read(form.top, written, "")
     proxies = Proxies(top.http_proxy, top.https_proxy) if top else Proxies()
     entries = form(written, Reading(findings, proxies))
-    if document.readable_by_all and _holds_secrets(entries, written):
-        findings.warning("", "the file contains secrets and is readable by every user: chmod o-rwx")
+    if document.readable_by_all:
+        _check_secrets((*entries.secret_holders(), *_migration_entries(written)), findings)
     unsupported.refuse(TopForm, written, findings)
     if top is not None:
         _check_ports(top, findings)
@@ -179,6 +180,8 @@ def _migrator_settings(document: Document, findings: Diagnostics) -> Settings | 
         return None
     top = findings.read(MigratorTopForm, written, "")
     findings.warnings.clear()  # keys of the other programs
+    if document.readable_by_all:
+        _check_secrets(_migration_entries(written), findings)
     section = None
     if not isinstance(written.get("migrator_settings"), dict):
         findings.problem("migrator_settings", "is required")
@@ -263,11 +266,15 @@ def _check_paths(top: TopForm, findings: Diagnostics) -> None:
         )
 
 
-def _holds_secrets(entries: FlatFile | SectionedFile, written: dict[str, Any]) -> bool:
-    """Returns whether the file itself contains a secret, not just a reference to one."""
-    migrations = (entry for _, entry in listed(written.get("migrations"), "migrations"))
+def _migration_entries(written: dict[str, Any]) -> Iterator[Any]:
+    return (entry for _, entry in listed(written.get("migrations"), "migrations"))
+
+
+def _check_secrets(entries: Iterable[Any], findings: Diagnostics) -> None:
+    """Warn if one of the entries of a file that everybody may read has a secret, not just a reference to
+    one."""
     keys = ("aws_secret", "aws_session_token", "secret", "session_token")
-    return any(
-        isinstance(entry, dict) and any(isinstance(entry.get(key), str) for key in keys)
-        for entry in (*entries.secret_holders(), *migrations)
-    )
+    if any(
+        isinstance(each, dict) and any(isinstance(each.get(key), str) for key in keys) for each in entries
+    ):
+        findings.warning("", "the file contains secrets and is readable by every user: chmod o-rwx")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from s3_sync.config.build import build_credentials
@@ -22,6 +23,8 @@ from s3_sync.config.secret import Secret
 from s3_sync.config.settings import EVERY_CONTAINER, Mapping, MigrationOptions, Profile
 from s3_sync.model.keys import KeyNamer
 
+#: the policy by which cloud-shunt shows the source's objects until they are migrated
+MIGRATED = Profile(retain_local=False, propagate_delete=False, merge_namespaces=True)
 #: aws_bucket of a migration of every bucket of an account
 EVERY_BUCKET = EVERY_CONTAINER
 
@@ -107,11 +110,8 @@ def _check(form: MigrationForm, credentials: Credentials, place: str, findings: 
 
 
 def _profile(form: MigrationForm) -> Profile:
-    """The policy by which cloud-shunt shows the source's objects until they are migrated."""
-    return Profile(
-        retain_local=False,
-        propagate_delete=False,
-        merge_namespaces=True,
+    return replace(
+        MIGRATED,
         restore_object=form.restore_object,
         storage_policy=form.storage_policy,
         segment_containers=form.segment_containers,

@@ -48,14 +48,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(LEVELS)}; overrides the configuration",
     )
     parser.add_argument("--console", action="store_true", help="log to stderr instead of the log file")
-
-
-def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-config",
         action="store_true",
         help="print the effective configuration and any problems, then exit with 0 or 1",
     )
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--convert-config",
         nargs="?",

@@ -16,14 +16,13 @@ from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import LocalUnavailable, NotFound, ObjectRefused, SyncError
-from s3_sync.model.container_metadata import PREFIX
-from s3_sync.model.headers import is_field_name, is_field_value
 from s3_sync.model.migration import (
     CONTAINER_SOURCE,
     CONTAINER_STATE,
     VERSIONS_LOCATION,
     VERSIONS_MODE,
     ContainerState,
+    container_headers,
 )
 from s3_sync.model.timestamps import UNITS, Timestamp, http_date_or_zero
 from s3_sync.providers.base import Provider
@@ -33,11 +32,7 @@ log = logging.getLogger("swift-s3-migrator")
 
 #: seconds until a container that was created must be found, and between two attempts
 APPEARS_WITHIN, POLL = 1.0, 0.1
-#: who may read and write; only owners of an account see and set it
-_ACCESS = frozenset({"x-container-read", "x-container-write"})
-_VERSIONING = frozenset({VERSIONS_LOCATION, VERSIONS_MODE})
-#: header of a client -> the mode that versioned_writes keeps for it
-_MODES = {"x-history-location": "history", "x-versions-location": "stack"}
+_VERSIONING = (VERSIONS_LOCATION, VERSIONS_MODE)
 #: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
 _RESERVED = "\0"
 #: how often the metadata is read again because it changes while it is copied
@@ -145,17 +140,18 @@ class Containers:
             if not wrote or not headers:
                 return
             before, headers = headers, self._head(container)
-            wrote = _wanted(headers) != _wanted(before) and self._reconcile(container, headers, force=True)
+            is_changed = container_headers(headers) != container_headers(before)
+            wrote = is_changed and self._reconcile(container, headers, force=True)
 
     def _reconcile(self, container: str, headers: _Headers, force: bool = False) -> bool:
         """Returns whether metadata of the source was written. ``force``: it is newer than the local one."""
         local = self._local(container)
         if local is None:
-            self._create(container, _wanted(headers))
+            self._create(container, container_headers(headers))
             return True
         changes: dict[str, str] = {}
         if headers and (force or self._is_newer(headers, local)):
-            wanted = _wanted(headers)
+            wanted = container_headers(headers)
             changes = {name: value for name, value in wanted.items() if local.headers.get(name) != value}
             changes.update((name, "") for name in local.headers if name not in wanted)
         if local.state is ContainerState.SOURCE_DELETED:
@@ -192,7 +188,8 @@ class Containers:
         if changed is None:
             raise LocalUnavailable(f"HEAD {self._mapping.account}/{container}: it does not tell its time")
         state = lower.get(CONTAINER_STATE)
-        settable = {name: value for name, value in lower.items() if value and _is_migrated(name)}
+        versioning = {name: lower[name] for name in _VERSIONING if lower.get(name)}
+        settable = container_headers(lower) | versioning
         return _Local(settable, ContainerState.parse(state), lower.get(CONTAINER_SOURCE, ""), changed)
 
     def _create(self, container: str, headers: _Headers) -> None:
@@ -236,25 +233,8 @@ class Containers:
 def versions_container(headers: _Headers) -> str:
     """Return the container that a Swift's container of these headers keeps older versions in; empty if it
     keeps none, or keeps them hidden (X-Versions-Enabled)."""
-    location = next((headers[name] for name in _MODES if headers.get(name)), "")
+    location = container_headers(headers).get(VERSIONS_LOCATION, "")
     return unquote(location).strip("/").partition("/")[0]
-
-
-def _wanted(headers: _Headers) -> dict[str, str]:
-    """Return the headers that the local container has if it agrees with these of the source."""
-    wanted = {
-        name: value
-        for name, value in headers.items()
-        if value and _is_migrated(name) and name not in _VERSIONING and is_field_value(value)
-    }
-    for header, mode in _MODES.items():
-        if location := headers.get(header):
-            wanted.update({VERSIONS_LOCATION: location, VERSIONS_MODE: mode})
-    return wanted
-
-
-def _is_migrated(name: str) -> bool:
-    return name in _ACCESS or name in _VERSIONING or (name.startswith(PREFIX) and is_field_name(name))
 
 
 def _timestamp(text: str | None) -> Timestamp | None:

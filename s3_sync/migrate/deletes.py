@@ -132,8 +132,9 @@ class Deletes:
         """Record, and return, what was held back in this pass, and why; None: nothing. Raises StateError."""
         key, ledger, before = self._mapping.journal_key, self._services.ledger, self._recorded
         if not self.held:
-            if not self._services.dry_run:
+            if before is not None and not self._services.dry_run:
                 ledger.remove(key)
+                log.info("%s: no deletes wait any more", self._mapping.label)
             return None
         held = HeldDeletes(self._reason, self.held, self._services.clock.now())
         if before is not None and not self._is_allowed and before.reason == held.reason:

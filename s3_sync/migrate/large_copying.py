@@ -25,7 +25,7 @@ class LargeCopier:
     def is_large(self, info: ObjectInfo) -> bool:
         """Return whether ``copy`` has to copy an object: it is a large one there or here, or its MD5 is not
         known, or is not its ETag, so that only a mark tells that the copy is the same."""
-        if self._is_swift and (info.meta.link or any(mark in info.meta.marks for mark in KIND_MARKS)):
+        if self._is_swift and _has_kind(info):
             return True
         is_plain = info.md5 is not None and info.md5 == info.etag.lower()
         return not is_plain or bool(parts_of(info.etag)) or info.size > self._services.limits.max_object
@@ -39,7 +39,7 @@ class LargeCopier:
         objects of another Swift that a manifest names stay, as what they are there."""
         job = LargeJob(container, info, version, headers)
         swift = self._swift_copier(container)
-        is_too_large = info.md5 is not None and info.size > self._services.limits.max_object
+        is_too_large = not _has_kind(info) and info.size > self._services.limits.max_object
         return self._new.copy(job) if swift is None or is_too_large else swift.copy(job)
 
     def check_same(self, container: str, listed: ListedObject) -> None:
@@ -52,3 +52,8 @@ class LargeCopier:
         if self._is_swift and container not in self._swift:
             self._swift[container] = SwiftCopier(self._services, container)
         return self._swift.get(container)
+
+
+def _has_kind(info: ObjectInfo) -> bool:
+    """Whether an object of another Swift is, or may be, a large object or a symlink."""
+    return info.meta.link is not None or any(mark in info.meta.marks for mark in KIND_MARKS)

@@ -12,6 +12,8 @@ from functools import partial
 from s3_sync import __version__
 from s3_sync.config.file_watch import FileWatch, StatSignature
 from s3_sync.config.load import Loaded, load_migrator
+from s3_sync.config.report import MIGRATOR, check_config
+from s3_sync.daemon.answer import answer
 from s3_sync.daemon.arguments import add_run_options
 from s3_sync.daemon.instance_lock import instance_lock
 from s3_sync.daemon.processes import run_processes
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, also if there is no configuration file; 1 if anything failed; 254 and 255 if
     the configuration is not one for a migrator."""
     arguments = _parse(argv)
+    if arguments.check_config:
+        return answer(PROGRAM, partial(check_config, arguments.config, MIGRATOR))
     if not os.path.exists(arguments.config):
         # not an error: a process supervisor would restart the daemon in a loop
         print("Configuration file does not exist")

@@ -15,7 +15,7 @@ from swift.common.swob import Request as SwobRequest
 from swift.common.utils import config_true_value
 
 from s3_sync.config.settings import Mapping as Migration
-from s3_sync.errors import RemoteError
+from s3_sync.errors import LocalError, RemoteError
 from s3_sync.listing.entry import Entry, iso_date
 from s3_sync.listing.formats import account_as_xml
 from s3_sync.listing.merge import LOCAL, ListingMerger
@@ -23,7 +23,7 @@ from s3_sync.listing.query import ListingQuery
 from s3_sync.providers.base import BucketEntry
 from s3_sync.providers.registry import Registry
 from s3_sync.shunt.deleted_names import deleted_containers
-from s3_sync.shunt.error_responses import error_response
+from s3_sync.shunt.error_responses import error_response, try_later
 from s3_sync.shunt.listings import LocalListing
 from s3_sync.shunt.mapping_table import is_served
 from s3_sync.shunt.proxyfs import ProxyFs
@@ -83,13 +83,15 @@ class AccountListings:
             records = self._merged(request, local.records, query)
         except RemoteError as error:
             return answer(error_response(error, request, self._log), request, start_response)
+        except LocalError as error:
+            return answer(try_later(error, request, self._log), request, start_response)
         self._log.increment("listings")
         return local.respond(records, content_type, start_response)
 
     def _merged(
         self, request: AccountRequest, records: Sequence[Mapping[str, Any]], query: ListingQuery
     ) -> list[Mapping[str, Any]]:
-        """Raises RemoteError."""
+        """Raises RemoteError, LocalUnavailable."""
         known = [Entry.from_record(record) for record in records]
         entries = self._at_source(request, {entry.name for entry in known}, query)
         remote = _shown(entries, query)

@@ -1,9 +1,5 @@
-"""Names that clients have deleted while the source of a migration keeps its objects.
-
-Swift forgets a tombstone after ``reclaim_age``, and lists none. So each such delete is on record as an object
-without bytes, with the delete's time, in a container that clients see neither in listings nor by its name: it
-is in Swift's reserved namespace.
-"""
+"""What clients have deleted while the source of a migration keeps it, as requests and listings need it; see
+``cluster/delete_record.py``."""
 
 from __future__ import annotations
 
@@ -16,8 +12,9 @@ from swift.common.http import is_success
 from swift.common.wsgi import make_pre_authed_env
 from swift.proxy.controllers.base import get_container_info
 
+from s3_sync.cluster.delete_record import DeleteRecord
 from s3_sync.cluster.subrequest import SubrequestWriter
-from s3_sync.errors import LocalChanged, LocalUnavailable, RemoteUnavailable
+from s3_sync.errors import LocalUnavailable, RemoteUnavailable
 from s3_sync.model.migration import deletes_container, deletes_name, name_of_delete
 from s3_sync.model.objects import ListedObject
 from s3_sync.model.timestamps import Timestamp, iso_date_or_zero
@@ -25,17 +22,13 @@ from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.providers.wrappers.delegate import DelegatingBucket
 from s3_sync.shunt.request import SOURCE, App, Environ, LocalResponse, Request, to_wsgi
 from s3_sync.shunt.source_bucket import direct
-from s3_sync.streams.reader import BytesBody
 from s3_sync.streams.small_files import parse_json
 
-_RESERVED = {"x-backend-allow-reserved-names": "true"}
 _PAGE = 10_000
+#: statuses of a missing container; 0: there is no such account
+_NONE = (0, 404, 410)
 #: sorts after every other character
 _LAST = "\U0010ffff"
-
-
-#: the name of a container's own delete in its record
-_ITSELF = ""
 
 
 class Asking(Protocol):
@@ -51,82 +44,38 @@ class Asking(Protocol):
     def account(self) -> str: ...
 
 
-class DeletedNames:
+class DeletedNames(DeleteRecord):
     """The record of one container. ``request``: any request for the same account."""
 
     def __init__(self, request: Asking, container: str) -> None:
+        super().__init__(SubrequestWriter(request.app, request.environ, request.account, SOURCE), container)
         self._request = request
-        self._container = deletes_container(container)
-        self._writer = SubrequestWriter(request.app, request.environ, request.account, SOURCE)
-
-    def add_container(self, deleted_at: Timestamp) -> None:
-        """Raises as ``add``."""
-        self.add(_ITSELF, deleted_at)
 
     @property
-    def has_container(self) -> bool:
-        """Whether a client has deleted the container. Raises RemoteUnavailable."""
-        return self.of(_ITSELF).raw > 0
-
-    def add(self, name: str, deleted_at: Timestamp) -> None:
-        """Raises LocalUnavailable, ObjectRefused for a name of the greatest length."""
-        headers = {**_RESERVED, "x-timestamp": deleted_at.internal}
-        for _ in range(2):
-            try:
-                self._writer.put_object(self._container, deletes_name(name), BytesBody(b""), headers)
-                return
-            except LocalChanged:
-                if self.exist:
-                    return  # a later delete
-                self._create()
-        raise LocalUnavailable(f"the delete of {name} cannot be put on record")
-
-    def _create(self) -> None:
-        status, _ = self._writer.request("PUT", self._container, headers=_RESERVED)
-        if not is_success(status):
-            raise LocalUnavailable(f"PUT of the record of deletes: status {status}")
-
-    @property
-    def exist(self) -> bool:
-        """Whether there are any. It costs nothing: the proxy remembers that for a while."""
-        environ = self._environ("HEAD")
+    def exists(self) -> bool:
+        """It costs nothing: the proxy remembers that for a while."""
+        environ = _environ(self._request, "HEAD", self._container)
         status = get_container_info(environ, self._request.app, swift_source=SOURCE)["status"]
-        return bool(is_success(status))
-
-    def of(self, name: str) -> Timestamp:
-        """Return when a client has deleted the name, zero if none has. Raises RemoteUnavailable if that is
-        unknown."""
-        if not self.exist:
-            return Timestamp(0)
-        status, headers = self._writer.request("HEAD", self._container, deletes_name(name), headers=_RESERVED)
-        if status == 404:
-            return Timestamp(0)
-        written = headers.get("X-Timestamp")
-        if status != 200 or written is None:
-            raise RemoteUnavailable(f"the record of deletes cannot be read: status {status}")
-        return Timestamp.parse(written)
+        if not is_success(status) and status not in _NONE:
+            raise LocalUnavailable(f"the record of deletes cannot be read: status {status}")
+        return status not in _NONE
 
     def between(self, first: str, last: str) -> Mapping[str, Timestamp]:
         """Return the deletes of names from ``first`` to ``last``. Raises RemoteUnavailable."""
         found: dict[str, Timestamp] = {}
         bounds = {"prefix": deletes_name(""), "end_marker": f"{deletes_name(last)}\1"}
-        rows = self._rows({**bounds, "marker": deletes_name(first)[:-1]})
+        rows = _listed(self._request, self._container, {**bounds, "marker": deletes_name(first)[:-1]})
         while rows:
             for row in rows:
                 written = Timestamp.from_seconds(iso_date_or_zero(row.get("last_modified")))
                 found[name_of_delete(row["name"])] = written
-            rows = self._rows({**bounds, "marker": rows[-1]["name"]})
+            rows = _listed(self._request, self._container, {**bounds, "marker": rows[-1]["name"]})
         return found
-
-    def _rows(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        return _listed(self._request, self._container, query)
-
-    def _environ(self, method: str) -> Environ:
-        return _environ(self._request, method, self._container)
 
 
 def deleted_containers(request: Asking, candidates: Collection[str]) -> set[str]:
-    """Return those of the ``candidates`` that a client has deleted. Raises RemoteUnavailable."""
+    """Return those of the ``candidates`` that a client has deleted. Raises RemoteUnavailable,
+    LocalUnavailable."""
     prefix = deletes_container("")
     found: set[str] = set()
     rows = _listed(request, "", {"prefix": prefix})
@@ -173,7 +122,7 @@ class ShownBucket(DelegatingBucket):
     def list_objects(self, query: ListQuery) -> ListPage:
         page = self._bucket.list_objects(query)
         names = sorted([*(each.name for each in page.objects), *page.prefixes])
-        if not names or not self._deleted.exist:
+        if not names or not self._deleted.exists:
             return page
         deleted = self._deleted.between(names[0], names[-1] + (_LAST if names[-1] in page.prefixes else ""))
         groups = tuple(

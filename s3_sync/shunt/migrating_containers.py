@@ -85,7 +85,7 @@ class MigratingContainers:
     @staticmethod
     def _is_deleted(request: Request, times: ContainerTimes) -> bool:
         """Return whether a client has deleted a missing container: Swift's tombstone says so, or, once that
-        is reclaimed, the record of deletes. Raises RemoteUnavailable."""
+        is reclaimed, the record of deletes. Raises LocalUnavailable."""
         return times.deleted_by_client or DeletedNames(request, request.container).has_container
 
     def require(self, lookup: RemoteLookup) -> None:

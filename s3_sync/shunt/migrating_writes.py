@@ -96,7 +96,7 @@ class MigratingWrites:
     def delete(self, request: Request, start_response: StartResponse) -> Iterable[bytes]:
         """Delete the object in the cluster, and then at the source, if that is a Swift.
 
-        Any other source keeps it, and the delete is put on record (``shunt/deleted_names.py``). Until then,
+        Any other source keeps it, and the delete is put on record (``cluster/delete_record.py``). Until then,
         and if that fails, the cluster's tombstone hides the object. The answer is the cluster's, unless that
         is 404 and the source had the object.
         """

@@ -22,7 +22,7 @@ from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_a
 from s3_sync.shunt.legacy_dlo import is_bare
 from s3_sync.shunt.manifest_cache import LargeObjects, has_segments, is_large
 from s3_sync.shunt.memcache_lock import MemcacheLock
-from s3_sync.shunt.migrated_objects import owned, source_etag, version_at_source
+from s3_sync.shunt.migrated_objects import as_migrated, object_marks
 from s3_sync.shunt.migrating_containers import MigratingContainers, MigratingWriter
 from s3_sync.shunt.request import SOURCE, App, RemoteLookup, find_filter
 from s3_sync.shunt.telemetry import SwiftLogger
@@ -150,17 +150,18 @@ class Restores:
                 "its manifest is not in the bucket, so it is not known who could read its segments",
             )
         mapping, request = lookup.target.mapping, lookup.request
-        headers, since, migrated = _headers(info, manifest), lookup.asked_at, None
+        headers, migrated = _headers(info, manifest), None
         if mapping.migration is not None:
-            since = version_at_source(lookup.bucket, info)
-            check_past(since, time.time())
-            headers |= owned(mapping, since)
-            if manifest is None and info.size > MAX_FILE_SIZE:
-                headers |= source_etag(info)
-            migrated = owned(mapping, since) if manifest is not None else {}
+            migrated = as_migrated(mapping, lookup.bucket, info)
+            check_past(migrated.version, time.time())
+            is_one = manifest is None and (migrated.part_size > 0 or info.size > MAX_FILE_SIZE)
+            headers |= object_marks(mapping, migrated, info, is_one)
+            if migrated.part_size:
+                headers |= _s3_etags(info.etag)
             self._containers.require(lookup)
+        allowed = mapping.profile.segment_containers
         restore_job = RestoreJob(
-            lookup.container, info, manifest, since, headers, mapping.profile.segment_containers, migrated
+            lookup.container, info, manifest, lookup.asked_at, headers, allowed, migrated
         )
         writer = self._writer(lookup)
         limits = Limits(MAX_FILE_SIZE, max_segments(request.app), self._segment_size())
@@ -225,8 +226,12 @@ def _headers(info: ObjectInfo, manifest: Manifest | None) -> dict[str, str]:
     """
     headers, marks = stored_headers(info.meta), info.meta.marks
     if manifest is not None and "x-static-large-object" in marks:
-        headers[S3_ETAG] = manifest.multipart_etag
-        headers[_ROW_ETAG] = f"; s3_etag={manifest.multipart_etag}"  # slo prepends its own
+        headers |= _s3_etags(manifest.multipart_etag)
     if is_bare(info):
         headers["x-object-manifest"] = quote(marks["x-object-manifest"])
     return headers
+
+
+def _s3_etags(etag: str) -> dict[str, str]:
+    """Return the ETag for clients of S3, of the object and in listings, where slo prepends its own."""
+    return {S3_ETAG: etag, _ROW_ETAG: f"; s3_etag={etag}"}

@@ -78,7 +78,8 @@ def may_restore(lookup: RemoteLookup, info: ObjectInfo, places: frozenset[Place]
     """
     if places is None:
         return True  # the client may read the whole account
-    if not places and info.size > MAX_FILE_SIZE:
+    in_parts = lookup.target.mapping.migration is not None and info.md5 is None
+    if not places and (info.size > MAX_FILE_SIZE or in_parts):
         places = frozenset({(f"{lookup.container}_segments", info.name)})
     return all(
         _refusal(lookup, container, name, may_be_gone=False) is None

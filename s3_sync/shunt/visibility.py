@@ -76,4 +76,7 @@ def is_on_record(lookup: RemoteLookup, info: ObjectInfo) -> bool:
     if mapping.migration is None:
         return False
     request = replace(lookup.request, account=mapping.account)
-    return DeletedNames(request, lookup.container).of(lookup.name) > written_at(info)
+    try:
+        return DeletedNames(request, lookup.container).of(lookup.name) > written_at(info)
+    except LocalUnavailable as error:
+        raise RemoteUnavailable(f"cannot tell whether {info.name} was deleted: {error}") from error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from s3_sync.config.file_watch import FileWatch
 from s3_sync.config.load import load
-from s3_sync.config.report import check_config
+from s3_sync.config.report import SYNC, check_config
+from s3_sync.daemon.answer import answer
 from s3_sync.daemon.arguments import Arguments, parse
 from s3_sync.daemon.instance_lock import instance_lock
 from s3_sync.daemon.processes import run_processes
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, also if there is no configuration file; 1 if anything failed."""
     arguments = parse(PROGRAM, argv)
     if arguments.check_config or arguments.convert_config is not None:
-        return _answer(arguments)
+        return answer(PROGRAM, partial(_answer, arguments))
     if not os.path.exists(arguments.config):
         # not an error: a process supervisor would restart the daemon in a loop
         print("Configuration file does not exist")
@@ -45,22 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(arguments: Arguments) -> int:
-    """Run a command that writes to standard output, and return its exit code: 1 also if the output is
-    incomplete."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack a name's letters
-    try:
-        if arguments.convert_config is None:
-            code = check_config(arguments.config)
-        else:
-            code = convert_config(arguments.config, arguments.convert_config, arguments.force)
-        sys.stdout.flush()
-    except OSError as error:  # a full disk, or `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        if not isinstance(error, BrokenPipeError):
-            print(f"{PROGRAM}: stdout: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return code
+    if arguments.convert_config is None:
+        return check_config(arguments.config, SYNC)
+    return convert_config(arguments.config, arguments.convert_config, arguments.force)
 
 
 def run(options: StartOptions) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from s3_sync.errors import BadDigest, LocalChanged, ObjectRefused, SyncError
-from s3_sync.largeobject.manifest import Manifest, Segment
+from s3_sync.largeobject.manifest import Manifest, Segment, multipart_etag
 from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.model.headers import to_swift
 from s3_sync.model.migration import segment_base, segment_name, segments_container
@@ -65,6 +65,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Migrated:
+    """What is known of an object at the source of a migration. ``version``: its X-Timestamp.
+
+    ``segment_headers``: of segments that are objects at the source, too. They stay when a restore fails, as
+    the migration copies them anyway, and its PUTs would be older than a delete. ``part_size``: in bytes, of
+    the first part of an object that was uploaded in parts; 0 for any other.
+    """
+
+    version: Timestamp
+    segment_headers: Mapping[str, str]
+    part_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreJob:
     """``info`` is from a HEAD or GET; ``manifest``: the stored one, if it is for exactly these bytes;
     ``missing_since``: a moment before the local cluster answered 404; ``allowed``: containers that may hold
@@ -77,18 +91,18 @@ class RestoreJob:
     #: headers of the object, None for those of ``info``
     headers: Mapping[str, str] | None = None
     allowed: Collection[str] = ()
-    #: the object comes from the source of a migration: its segments have these headers, existing ones are
-    #: left as they are, and names of new ones contain ``missing_since``, which is the object's version
-    migrated: Mapping[str, str] | None = None
+    migrated: Migrated | None = None
 
     @property
     def timestamp(self) -> dict[str, str]:
+        """The header of new segments."""
         return {"x-timestamp": self.missing_since.internal}
 
     @property
     def object_headers(self) -> dict[str, str]:
         headers = to_swift(self.info.meta) if self.headers is None else self.headers
-        return {**headers, **self.timestamp, **_ONLY_NEW}
+        version = self.missing_since if self.migrated is None else self.migrated.version
+        return {**headers, "x-timestamp": version.internal, **_ONLY_NEW}
 
 
 @dataclass
@@ -119,6 +133,8 @@ def restore(writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits) ->
     elif info.md5 is not None and info.size <= limits.max_object and not _has_segments_elsewhere(job):
         headers = {**job.object_headers, "etag": info.md5}
         writer.put_object(job.container, info.name, body, headers)
+    elif job.migrated is not None and job.migrated.part_size:
+        _write_slo(writer, job, lambda written: _write_parts(writer, job, body, limits, written))
     elif info.md5 is None and manifest is None:
         raise ObjectRefused("unverifiable", f"there is no digest that the bytes of {info.name} must hash to")
     else:
@@ -184,7 +200,8 @@ def _write_segments_from_manifest(
     for segment in segments:
         piece = Slice(body, segment.size)
         place = (segment.container, segment.name)
-        headers = {**job.timestamp, **(job.migrated or {}), "etag": segment.md5}
+        own = job.timestamp if job.migrated is None else job.migrated.segment_headers
+        headers = {**own, "etag": segment.md5}
         existing = writer.find(*place) if place not in written.done else None
         if existing is not None and (existing.etag, existing.size) != (segment.md5, segment.size):
             raise LocalChanged(f"{segment.path} exists with other bytes than the segment")
@@ -219,7 +236,7 @@ def _write_new_segments(
     """
     info = job.info
     container = _container_for_new_segments(job)
-    version = _version(info) if job.migrated is None else job.missing_since
+    version = _version(info) if job.migrated is None else job.migrated.version
     base = segment_base(info.name, version, info.size, segment_size)
     expiry = {key: value for key, value in job.object_headers.items() if key == "x-delete-at"}
     segments: list[Segment] = []
@@ -234,6 +251,22 @@ def _write_new_segments(
         segments.append(Segment(container, name, size, piece.md5()))
     if body.read(1):
         raise BadDigest(f"the store sent more than the {info.size} bytes of {info.name}")
+    return segments
+
+
+def _write_parts(
+    writer: LocalWriter, job: RestoreJob, body: Body, limits: Limits, written: _Written
+) -> list[Segment]:
+    """Write the parts that an object was uploaded in, of which all but the last have one size, as segments:
+    their MD5s make the ETag."""
+    assert job.migrated is not None
+    size, etag = job.migrated.part_size, job.info.etag
+    if size > limits.max_object or job.info.size > limits.max_segments * size:
+        raise ObjectRefused("too_large", f"{job.info.name}: Swift cannot hold its parts of {size} bytes")
+    segments = _write_new_segments(writer, job, body, size, written)
+    found = multipart_etag(segment.md5 for segment in segments)
+    if found != etag.lower():
+        raise BadDigest(f"{job.info.name}: the ETag of the parts is {found}, not {etag}")
     return segments
 
 
@@ -266,6 +299,8 @@ def _put_segment(
 def _undo(writer: LocalWriter, job: RestoreJob, written: _Written) -> None:
     """Remove exactly what this restore wrote: newer objects stay, and so do older ones, which another restore
     wrote while ours failed."""
+    if job.migrated is not None and job.manifest is not None:
+        return
     for container, name in written.segments:
         try:
             existing = writer.find(container, name)

@@ -192,7 +192,6 @@ def test_replaced_credential_is_an_outage_until_the_daemon_is_given_the_new_one(
     pair.put("old", b"1")
     pair.put("gone", b"1")
     daemon = new_daemon(pair, workers=WORKERS)
-    daemon.alter(values={"s3_sync.providers.token_session:_PAUSE": 0.5})
     child = daemon.start()
     wait_until(lambda: sorted(pair.arrived()) == ["gone", "old"], 30, "the first copies")
     second = credential.replace()

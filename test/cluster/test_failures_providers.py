@@ -77,10 +77,12 @@ def faults_of(store: str) -> Faults:
 
 def possible(store: str, fault: str, operations: tuple[str, ...]) -> tuple[str, ...]:
     """An upload session whose request is refused for good is not asked for its state, and one that is said
-    to be gone is not ended."""
+    to be gone is not ended; nor is one, always, whose chunks are kept, since it may come to its end."""
+    refused = ("empty 200", "401 token", "403 denied", "page of 404")
+    kept = ("answer lost", "answer cut short", "stall after")
     left_out = {
-        *(("AskSession",) if fault in ("empty 200", "401 token", "403 denied", "page of 404") else ()),
-        *(("EndSession",) if fault == "page of 404" else ()),
+        *(("AskSession",) if fault in refused else ()),
+        *(("EndSession",) if fault in ("page of 404", *kept) else ()),
     }
     return tuple(name for name in operations if store != "gcs" or name not in left_out)
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +207,63 @@ def test_share_that_goes_away_is_an_outage_that_ends_with_its_return(
     assert pair.temporary_files() == []
     assert word in daemon.log_text()
     assert daemon.log_text().count("Failed to process") == 1
+
+
+#: what each right permits
+RIGHTS = {"write": CHANGING["place"], "delete": CHANGING["remove"], "list": COMPARING["list"]}
+
+
+def test_permission_that_is_lost_concerns_its_own_calls_and_its_mapping_only(
+    swift: SwiftCluster, share: SharedDirectory, new_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    pairs = {right: FilePair(swift, share) for right in RIGHTS}
+    plans = {right: tmp_path / f"{right}.plan" for right in RIGHTS}
+    daemon = new_daemon(*pairs.values(), workers=2)
+    daemon.alter(fails={place: str(plans[right]) for right, place in RIGHTS.items()})
+    for right, pair in pairs.items():
+        for number in range(3):
+            pair.put(f"{right}-old{number}")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    for right, pair in pairs.items():
+        plans[right].write_text(json.dumps({pair.bucket: ("EACCES", 1000)}))
+        pair.put(f"{right}-new0")
+        pair.delete(f"{right}-old0")
+        pair.put(f"{right}-new1")
+    listed = pairs["list"]
+    (daemon.status_dir / listed.swift.account / listed.container).unlink()  # all of it is compared
+    assert daemon.once().returncode == 1
+    found = daemon.unsettled()
+    assert {reason for _, reason, _ in found.values()} == {"remote_denied"}
+    assert {name for name in found if not name.startswith("write")} == {"delete-old0"}
+    assert {name for name in found if name.startswith("write")} <= {"write-new0", "write-new1"}
+    assert len(pairs["delete"].arrived()) == 5
+    listed.check()
+    for plan in plans.values():
+        plan.unlink()
+    daemon.ctl("failed", "--retry")
+    assert daemon.once().returncode == 0, daemon.log_text()
+    assert daemon.unsettled() == {}
+    for pair in pairs.values():
+        pair.check()
+        assert pair.temporary_files() == []
+
+
+def test_file_system_that_refuses_large_files_refuses_that_object_only(
+    pair: FilePair, new_daemon: NewDaemon
+) -> None:
+    """The kernel says so, in the middle of a write."""
+    pair.put("large", b"x" * 3_000_000)
+    for number in range(5):
+        pair.put(f"small{number}")
+    daemon = new_daemon(pair, workers=2)
+    daemon.alter(largest_file=1_500_000)
+    assert daemon.once().returncode == 1
+    assert {name: (state, reason) for name, (state, reason, _) in daemon.unsettled().items()} == {
+        "large": ("retry", "remote_refused")
+    }
+    assert len(pair.arrived()) == 5
+    assert pair.temporary_files() == []
+    daemon.alter()
+    daemon.ctl("failed", "--retry")
+    assert daemon.once().returncode == 0
+    pair.check()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from s3_sync.providers.s3.provider import S3Provider
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.transfer.restore import Limits
 from servers.local import Local
+from servers.migrator import Migration, Migrator, S3Migration, SwiftMigration
 from servers.pair import Store
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
@@ -40,6 +42,19 @@ def md5(data: bytes) -> str:
 def local(swift: SwiftCluster) -> Iterator[Local]:
     with Local(swift) as local:
         yield local
+
+
+def upload(s3: Any, bucket: str, name: str, *parts: bytes) -> None:
+    where = {"Bucket": bucket, "Key": name}
+    upload = s3.create_multipart_upload(**where)["UploadId"]
+    done = [
+        {
+            "PartNumber": number,
+            "ETag": s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)["ETag"],
+        }
+        for number, part in enumerate(parts, 1)
+    ]
+    s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": done})
 
 
 class Migrated:
@@ -61,18 +76,6 @@ class Migrated:
         self.writer = ClientWriter(local.client, local.account)
         limits = Limits(max_object, max_segments=1000, segment_size=PART)
         self.copier = LargeCopier(LargeServices(self.source, self.writer, limits, SerialPool()))
-
-    def upload(self, name: str, *parts: bytes, **options: Any) -> None:
-        where = {"Bucket": self.bucket, "Key": name}
-        upload = self.s3.create_multipart_upload(**where, **options)["UploadId"]
-        done = [
-            {
-                "PartNumber": number,
-                "ETag": self.s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)["ETag"],
-            }
-            for number, part in enumerate(parts, 1)
-        ]
-        self.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": done})
 
     def copy(self, name: str) -> tuple[ObjectInfo, Timestamp]:
         info = self.source.head_object(name)
@@ -96,7 +99,7 @@ def migrated(request: pytest.FixtureRequest, local: Local) -> Iterator[Migrated]
 
 
 def test_object_in_parts_becomes_an_slo_as_slo_itself_would_store_it(migrated: Migrated) -> None:
-    migrated.upload("a/b", A, B, C)
+    upload(migrated.s3, migrated.bucket, "a/b", A, B, C)
     info, version = migrated.copy("a/b")
     swift, container = migrated.swift, migrated.container
     found = swift.request("GET", container, "a/b")
@@ -120,7 +123,64 @@ def test_object_in_parts_becomes_an_slo_as_slo_itself_would_store_it(migrated: M
 
 
 def test_segments_have_the_names_of_earlier_migrations(migrated: Migrated) -> None:
-    migrated.upload("a/b", A, A, C)
+    upload(migrated.s3, migrated.bucket, "a/b", A, A, C)
     info, version = migrated.copy("a/b")
     base = f"a/b/{version.normal}/{info.size}/{PART}"
     assert migrated.swift.names(migrated.segments) == [f"{base}/{number:08d}" for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def run(swift: SwiftCluster, tmp_path: Path) -> Iterator[Callable[[Migration], Migrator]]:
+    """``run(migration)``: one pass of a daemon that ends with the test."""
+    made: list[Migrator] = []
+
+    def run(migration: Migration) -> Migrator:
+        if not made:
+            made.append(Migrator(swift, tmp_path / "migrator", [migration.entry]))
+        done = made[0].once()
+        assert (done.returncode, done.stderr) == (0, ""), made[0].log_text()
+        return made[0]
+
+    yield run
+    for each in made:
+        each.stop()
+
+
+def moved(migrator: Migrator) -> int:
+    (entry,) = migrator.statuses()
+    return int(entry["status"]["moved_count"])
+
+
+def test_daemon_migrates_parts_once_and_replaces_their_segments(
+    swift: SwiftCluster, s3api: Store, run: Callable[[Migration], Migrator]
+) -> None:
+    migration = S3Migration(swift, s3api)
+    segments = f"{migration.container}_segments"
+    upload(migration.s3, migration.bucket, "a/b", A, C)
+    assert moved(run(migration)) == 1
+    assert migration.swift.request("GET", migration.container, "a/b").body == A + C
+    before = migration.swift.names(segments)
+    assert moved(run(migration)) == 0
+    assert (migration.swift.names(segments), len(before)) == (before, 2)
+    upload(migration.s3, migration.bucket, "a/b", A, B, C)
+    assert moved(run(migration)) == 1
+    assert migration.swift.request("GET", migration.container, "a/b").body == A + B + C
+    after = migration.swift.names(segments)
+    assert (len(after), set(after) & set(before)) == (3, set())
+
+
+def test_daemon_migrates_large_objects_of_swift_once(
+    swift: SwiftCluster, run: Callable[[Migration], Migrator]
+) -> None:
+    migration = SwiftMigration(swift)
+    source, bucket, segments = migration.source, migration.bucket, f"{migration.bucket}_segments"
+    source.put_container(segments)
+    source.put(segments, "s/1", C)
+    entry = {"path": f"/{segments}/s/1", "etag": md5(C), "size_bytes": len(C)}
+    source.request("PUT", bucket, "slo", query="multipart-manifest=put", body=json.dumps([entry]).encode())
+    source.put(bucket, "dlo", b"", {"X-Object-Manifest": f"{segments}/s/"})
+    source.put(bucket, "link", b"", {"X-Symlink-Target": f"{bucket}/slo"})
+    assert moved(run(migration)) == 3
+    for name in ("slo", "dlo", "link"):
+        assert migration.swift.request("GET", migration.container, name).body == C
+    assert moved(run(migration)) == 0

@@ -13,7 +13,8 @@ from servers.live_migration import Live
 from servers.local import Local
 from servers.migrator import Migrator, S3Migration, SwiftMigration
 from servers.pair import Store
-from servers.shunted import SEGMENT_SIZE, Shunted
+from servers.process import wait_until
+from servers.shunted import SEGMENT_SIZE, SOON, Shunted
 from servers.swift import SwiftCluster
 
 BODY = bytes(range(256)) * 300
@@ -148,6 +149,54 @@ def test_object_above_the_limit_has_the_segments_of_the_migration(
     assert headers[f"{OWNER}-remote-etag"] == hashlib.md5(body).hexdigest()
     assert all(OWNER not in local.version(f"{live.container}_segments", name).headers for name in segments)
     assert migrated(live, tmp_path) == 0
+
+
+def upload(live: Live, name: str, *sizes: int) -> bytes:
+    """In parts of so many MiB, the last of so many bytes; returns all of it."""
+    assert isinstance(live.migration, S3Migration)
+    s3, place = live.migration.s3, {"Bucket": live.migration.bucket, "Key": name}
+    bodies = [bytes([number]) * (size << 20) for number, size in enumerate(sizes[:-1])] + [b"x" * sizes[-1]]
+    identity = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**identity, PartNumber=number, Body=body)["ETag"]}
+        for number, body in enumerate(bodies, start=1)
+    ]
+    s3.complete_multipart_upload(**identity, MultipartUpload={"Parts": parts})
+    return b"".join(bodies)
+
+
+def test_object_in_parts_becomes_an_slo_of_them(
+    shunted: Shunted, s3api: Store, local: Local, tmp_path: Path
+) -> None:
+    live = Live.from_s3(shunted, s3api)
+    body = upload(live, "parts", 5, 5, 9)
+    assert live.ask("GET", "parts").body == body
+    assert live.arrives("parts").body == body
+    version = local.version(live.container, "parts").timestamp.normal
+    base = f"parts/{version}/{len(body)}/{5 << 20}"
+    segments = live.swift.names(f"{live.container}_segments")
+    assert segments == [f"{base}/{number:08d}" for number in (1, 2, 3)]
+    assert live.cluster.s3_client().head_object(Bucket=live.container, Key="parts")["ETag"].endswith('-3"')
+    assert migrated(live, tmp_path) == 0
+
+
+def test_object_in_uneven_parts_is_left_to_the_migration(
+    shunted: Shunted, s3api: Store, tmp_path: Path
+) -> None:
+    live = Live.from_s3(shunted, s3api)
+    body = upload(live, "uneven", 5, 6, 9)
+    assert live.ask("GET", "uneven").body == body
+    wait_until(lambda: "Failed to restore" in told(live, "uneven"), SOON, "it was given up")
+    assert live.here("uneven").status == 404
+    assert live.swift.names(f"{live.container}_segments") == []
+    assert migrated(live, tmp_path) == 1
+    assert live.here("uneven", "GET").body == body
+
+
+def told(live: Live, name: str) -> str:
+    """The lines of the proxy's log."""
+    path = f"/{live.container}/{name}"
+    return "\n".join(line for line in live.cluster.proxy_log.splitlines() if path in line)
 
 
 def test_slo_comes_with_its_segments(from_swift: New, local: Local, tmp_path: Path) -> None:

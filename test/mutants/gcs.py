@@ -70,4 +70,11 @@ GCS = (
         "if body else remote",
         "test/unit/transfer/test_checksum_proof.py",
     ),
+    Mutant(
+        "a checksum that Google does not take is refused when the file is read",
+        "config/credentials/s3.py",
+        "        if self.known_store is GOOGLE:  # it",
+        "        if False:  # it",
+        "test/unit/config/test_s3_dialects.py",
+    ),
 )

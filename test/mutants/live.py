@@ -6,6 +6,7 @@ from mutants.mutant import Mutant
 
 _REQUESTS = "test/unit/shunt/test_migrating_requests.py"
 _OBJECTS = "test/unit/shunt/test_migrated_objects.py"
+_RESTORE = "test/unit/transfer/test_restore.py"
 
 LIVE = (
     Mutant(
@@ -102,10 +103,24 @@ LIVE = (
     ),
     Mutant(
         "what a client reads has the source's time in the cluster",
-        "shunt/restores.py",
-        "            since = version_at_source(lookup.bucket, info)\n",
-        "",
+        "transfer/restore.py",
+        "version = self.missing_since if self.migrated is None else self.migrated.version",
+        "version = self.missing_since",
         _OBJECTS,
+    ),
+    Mutant(
+        "parts are restored as segments only if they make the ETag",
+        "transfer/restore.py",
+        "    if found != etag.lower():",
+        "    if False:",
+        _RESTORE,
+    ),
+    Mutant(
+        "segments that the migration copies anyway stay when a restore fails",
+        "transfer/restore.py",
+        "    if job.migrated is not None and job.manifest is not None:\n        return\n",
+        "",
+        _RESTORE,
     ),
     Mutant(
         "what a client has deleted is listed no more",

@@ -174,6 +174,13 @@ MIGRATIONS = (
         "if True:",
         _DELETES,
     ),
+    Mutant(
+        "nodes that share a container share what a pass may delete",
+        "migrate/deletes.py",
+        "math.ceil(min(limits) / self.nodes)",
+        "math.ceil(min(limits))",
+        _DELETES,
+    ),
     # segments
     Mutant(
         "segments are recorded before their manifest goes",
@@ -249,7 +256,7 @@ MIGRATIONS = (
     Mutant(
         "a change at the source while a container is created is not lost",
         "migrate/containers.py",
-        "wrote = _wanted(headers) != _wanted(before) and self._reconcile(container, headers, force=True)",
+        "wrote = is_changed and self._reconcile(container, headers, force=True)",
         "wrote = False",
         _CONTAINERS,
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from s3_sync.config.archive_restore import ArchiveRestore
 from s3_sync.config.load import load
-from s3_sync.config.report import check_config
+from s3_sync.config.report import SYNC, check_config
 
 MAPPING = {
     "account": "AUTH_a",
@@ -69,6 +69,6 @@ def test_mistakes_in_the_option(write: Any, written: Any, message: str) -> None:
 
 def test_report_tells_what_a_read_costs(write: Any) -> None:
     out = io.StringIO()
-    check_config(write(MAPPING | {"archive_restore": {"days": 3, "tier": "Bulk"}}), out)
+    check_config(write(MAPPING | {"archive_restore": {"days": 3, "tier": "Bulk"}}), SYNC, out)
     text = " ".join(out.getvalue().split())
     assert "retrieved (Bulk) for 3 days; the store charges for it" in text

@@ -13,7 +13,7 @@ import pytest
 from s3_sync.config.budgets import Budget, Rates
 from s3_sync.config.file.budgets import BudgetForm, DeleteBudgetForm, days_of
 from s3_sync.config.load import load
-from s3_sync.config.report import render
+from s3_sync.config.report import SYNC, render
 from unit.config.written import MAPPING, problems_of
 
 OFFICE = {"days": "mon-fri", "from": "08:00", "to": "18:00", "bytes_per_second": 10_000}
@@ -159,7 +159,7 @@ def test_budget_in_any_section_applies_to_account_or_profile(write: Any) -> None
         [found] = loaded.settings.mappings
         shared = section == "credentials.aws"
         assert (found.account_budget is not None, found.profile.budget is not None) == (shared, not shared)
-        assert "50,000,000 bytes per second" in render(loaded, "sync.json")
+        assert "50,000,000 bytes per second" in render(loaded, "sync.json", SYNC)
 
 
 def test_budget_in_flat_entry_becomes_that_of_the_profile(write: Any) -> None:
@@ -213,7 +213,7 @@ def test_delete_budget_allows_the_smaller_of_number_and_share(
 def test_render_of_delete_budget_shows_its_limits(write: Any) -> None:
     loaded = load(write(MAPPING | {"delete_budget": {"deletes": 1000, "percent": 5}}))
     assert loaded.problems == ()
-    text = " ".join(render(loaded, "sync.json").split())
+    text = " ".join(render(loaded, "sync.json", SYNC).split())
     assert (
         "at most 1,000 deletes and 5 % of the objects in 1 day; further deletes wait for the operator" in text
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from s3_sync.config.report import WIDTH, check_config
+from s3_sync.config.report import MIGRATOR, SYNC, WIDTH, check_config
 
 MAPPING = {
     "account": "AUTH_lab",
@@ -28,7 +28,7 @@ def check(tmp_path: Path) -> Any:
         path.write_text(json.dumps({**content, "containers": mappings}))
         path.chmod(0o600)
         out = io.StringIO()
-        return check_config(str(path), out), out.getvalue()
+        return check_config(str(path), SYNC, out), out.getvalue()
 
     return check
 
@@ -164,5 +164,87 @@ def test_check_config_missing_file_prints_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "nowhere.json"
-    assert check_config(str(path)) == 1
+    assert check_config(str(path), SYNC) == 1
     assert capsys.readouterr().out == f"Configuration file does not exist: {path}\n"
+
+
+MIGRATION = {
+    "account": "AUTH_new",
+    "aws_bucket": "photos",
+    "protocol": "swift",
+    "aws_endpoint": "https://old/auth/v1.0",
+    "aws_identity": "mover",
+    "aws_secret": "hunter22",
+}
+
+
+@pytest.fixture
+def check_migrator(tmp_path: Path) -> Any:
+    def check(*migrations: Any, **settings: Any) -> tuple[int, str]:
+        path = tmp_path / "sync.json"
+        section = {"status_file": str(tmp_path / "status"), "items_chunk": 1000, **settings}
+        path.write_text(json.dumps({"migrations": migrations, "migrator_settings": section, "processes": 4}))
+        path.chmod(0o600)
+        out = io.StringIO()
+        return check_config(str(path), MIGRATOR, out), " ".join(out.getvalue().split())
+
+    return check
+
+
+def test_check_config_shows_source_options_and_state_of_migrations(
+    check_migrator: Any, tmp_path: Path
+) -> None:
+    code, text = check_migrator(
+        MIGRATION
+        | {
+            "prefix": "2019/",
+            "older_than": 3600,
+            "max_deletes": 1000,
+            "max_deletes_percent": 5,
+            "storage_policy": "gold",
+            "propagate_account_metadata": True,
+            "budget": {"requests_per_second": 20},
+        },
+        MIGRATION | {"aws_bucket": "/*", "account": "AUTH_every"},
+        metrics_port=9745,
+    )
+    assert code == 0
+    assert "hunter22" not in text
+    for expected in (
+        "Migrations (2) AUTH_new/photos (migrations[0]) source photos endpoint https://old/auth/v1.0",
+        'prefix only names that begin with "2019/"',
+        "objects are copied once unchanged for 1 hour; what is deleted at the source is deleted here",
+        "at most 1,000 and 5 % of the container's migrated objects in a pass",
+        "budget 20 requests per second",
+        "account gets the metadata of the source's account",
+        "storage_policy=gold",
+        "AUTH_every/* (migrations[1]) source every bucket of the account",
+        f"Daemon status_file {tmp_path}/status other state {tmp_path}/status.d",
+        "metrics 127.0.0.1 port 9745",
+    ):
+        assert expected in text
+    assert text.endswith("OK: 2 migrations can be used.")
+
+
+def test_check_config_names_each_problem_of_migrations(check_migrator: Any) -> None:
+    code, text = check_migrator(MIGRATION | {"max_deletes": -1}, MIGRATION, workers="ten")
+    assert code == 1
+    assert "migrations[0].max_deletes: " in text
+    assert "migrator_settings.workers: " in text
+
+
+def test_check_config_without_the_section_says_so(tmp_path: Path) -> None:
+    path, out = tmp_path / "sync.json", io.StringIO()
+    path.write_text("{}")
+    assert check_config(str(path), MIGRATOR, out) == 1
+    assert "  migrator_settings: is required\n" in out.getvalue()
+
+
+def test_check_config_warns_of_secrets_of_migrations_that_everybody_may_read(
+    check_migrator: Any, tmp_path: Path
+) -> None:
+    check_migrator(MIGRATION)
+    (tmp_path / "sync.json").chmod(0o644)
+    out = io.StringIO()
+    assert check_config(str(tmp_path / "sync.json"), MIGRATOR, out) == 0
+    assert "the file contains secrets and is readable by every user" in out.getvalue()

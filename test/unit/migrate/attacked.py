@@ -167,6 +167,7 @@ class Attacked:
         assert at > changed or how == "post", f"{method} {name} over what a client has written"
         if at > changed:
             assert now.user == version.user
+            self.client.pop(name, None)  # from now on it is the migration's
 
     def settle(self) -> None:
         """Nothing comes in between any more, and all failures are tried again."""

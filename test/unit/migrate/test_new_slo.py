@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, PreconditionFailed, RemoteUnavailable
+from s3_sync.errors import (
+    BadDigest,
+    LocalChanged,
+    LocalUnavailable,
+    PreconditionFailed,
+    RemoteUnavailable,
+    UnexpectedAnswer,
+)
 from s3_sync.largeobject.manifest import multipart_etag
 from s3_sync.migrate.large.job import LargeServices
 from s3_sync.migrate.large_copying import LargeCopier
@@ -228,6 +235,59 @@ def test_segments_of_another_attempt_are_overwritten_and_outlive_a_failure(
         run(source, local, clock)
     assert local.objects.keys() == before.keys()
     assert all(local.objects[path].timestamp > before[path].timestamp for path in before)
+
+
+def test_segments_that_another_attempt_has_overwritten_outlive_a_failure(
+    source: Source, local: LocalCluster, clock: Clock
+) -> None:
+    upload(source, *PARTS)
+
+    def overtaken(method: str, path: str) -> None:
+        if (method, path) == ("PUT", "c/o"):
+            local.before = lambda method, path: None
+            run(source, local, clock)
+
+    local.before = overtaken
+    with pytest.raises(LocalChanged):
+        run(source, local, clock)
+    assert read(local) == b"".join(PARTS)
+
+
+def test_segment_of_another_attempt_that_was_earlier_outlives_a_failure(
+    source: Source, local: LocalCluster, clock: Clock
+) -> None:
+    upload(source, b"one part")
+
+    class Overtaken(BytesBody):
+        def read(self, size: int = -1) -> bytes:
+            source.on_get = lambda options, result: result
+            run(source, local, clock, now=lambda: 1790000000.0)
+            raise RemoteUnavailable("lost")
+
+    def fail(options: GetOptions, result: GetResult) -> GetResult:
+        result.body = Overtaken(b"one part")
+        return result
+
+    source.on_get = fail
+    with pytest.raises(RemoteUnavailable):
+        run(source, local, clock)
+    assert read(local) == b"one part"
+
+
+def test_parts_that_are_not_those_that_were_requested_leave_nothing(
+    source: Source, local: LocalCluster, clock: Clock
+) -> None:
+    upload(source, *PARTS)
+
+    def misplaced(options: GetOptions, result: GetResult) -> GetResult:
+        if options.part == 3:
+            result.byte_range = (0, 2)
+        return result
+
+    source.on_get = misplaced
+    with pytest.raises(UnexpectedAnswer, match="begins at 0, not at 20"):
+        run(source, local, clock)
+    assert local.objects == {}
 
 
 def test_object_that_is_as_new_here_is_not_read(source: Source, local: LocalCluster, clock: Clock) -> None:

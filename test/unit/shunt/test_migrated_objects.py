@@ -182,7 +182,7 @@ def walk(bucket: Any, prefix: str, delimiter: str) -> Iterator[str]:
 class Deletes:
     """As DeletedNames."""
 
-    exist = True
+    exists = True
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -201,7 +201,7 @@ def test_names_with_a_delete_on_record_are_not_listed_nor_groups_of_them() -> No
     assert list(walk(shown, "", "")) == ["b/2", "d"]
     assert list(walk(shown, "", "/")) == ["b/", "d"]
     assert list(walk(shown, "c/", "/")) == []
-    deleted.exist = False
+    deleted.exists = False
     assert list(walk(shown, "", "/")) == ["a", "b/", "c/", "d"]
 
 

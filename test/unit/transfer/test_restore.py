@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from s3_sync.errors import BadDigest, LocalChanged, LocalUnavailable, ObjectRefused
-from s3_sync.largeobject.manifest import Manifest
+from s3_sync.largeobject.manifest import Manifest, multipart_etag
 from s3_sync.model.objects import LocalInfo, ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.streams.reader import Body, BytesBody, read_all
-from s3_sync.transfer.restore import Limits, RestoreJob, restore
+from s3_sync.transfer.restore import Limits, Migrated, RestoreJob, restore
 
 NOW = Timestamp.parse("1700000000.00000")
 EARLIER = Timestamp.parse("1600000000.00000")
@@ -291,3 +291,53 @@ class TestRestoreByManifest:
         run(swift, b"".join(each for _, each in segments), manifest_of(*segments))
         assert {path.partition("/")[0] for path in swift.objects} == {"c", "c_segments"}
         assert "PUT c/o?multipart-manifest=put" in swift.log
+
+
+class TestMigrated:
+    """Objects at the source of a migration."""
+
+    MARKED: ClassVar = {"x-timestamp": NOW.internal, "owner": "o"}
+    PARTS = (b"a" * 30, b"b" * 30, b"c" * 5)
+
+    def restore(self, swift: Swift, data: bytes, *, manifest: Manifest | None = None, **more: Any) -> None:
+        etag = multipart_etag(md5(part) for part in self.PARTS)
+        info = ObjectInfo("o", len(data), etag=etag, meta=ObjectMeta({"content-type": "a/b"}))
+        migrated = Migrated(NOW, self.MARKED, **more)
+        job = RestoreJob("c", info, manifest, NOW, migrated=migrated)
+        restore(swift, job, BytesBody(data), LIMITS)
+
+    def test_parts_become_segments_that_are_named_by_the_first_one(self) -> None:
+        swift, data = Swift(), b"".join(self.PARTS)
+        self.restore(swift, data, part_size=30)
+        base = f"c_segments/o/{NOW.normal}/{len(data)}/30"
+        assert {path for path in swift.objects if "/0" in path} == {f"{base}/{n:08d}" for n in (1, 2, 3)}
+        assert swift.objects["c/o"] == data
+
+    def test_parts_that_do_not_make_the_etag_leave_nothing(self) -> None:
+        swift = Swift()
+        with pytest.raises(BadDigest):
+            self.restore(swift, b"".join(self.PARTS), part_size=31)
+        assert swift.objects == {}
+
+    def test_parts_that_swift_cannot_hold_are_refused(self) -> None:
+        for size in (101, 10):
+            with pytest.raises(ObjectRefused) as refused:
+                self.restore(Swift(), b"".join(self.PARTS), part_size=size)
+            assert refused.value.reason == "too_large"
+
+    def test_segments_that_the_source_has_stay_when_the_manifest_fails(self) -> None:
+        swift = Swift()
+        swift.fails["c/o"] = LocalUnavailable("no")
+        manifest = manifest_of(("c_segments/one", b"1"), ("c_segments/two", b"2"))
+        with pytest.raises(LocalUnavailable):
+            self.restore(swift, b"12", manifest=manifest)
+        assert swift.objects == {"c_segments/one": b"1", "c_segments/two": b"2"}
+        assert [swift.headers[path]["owner"] for path in swift.objects] == ["o", "o"]
+        assert not any(line.startswith("DELETE") for line in swift.log)
+
+    def test_segments_that_were_migrated_before_are_left_alone(self) -> None:
+        swift = Swift()
+        swift.objects["c_segments/one"] = b"1"
+        self.restore(swift, b"12", manifest=manifest_of(("c_segments/one", b"1"), ("c_segments/two", b"2")))
+        assert "PUT c_segments/one" not in swift.log
+        assert swift.objects["c/o"] == b"12"
