@@ -136,11 +136,4 @@ LIVE = (
         "        may_be_gone = True  # but",
         "test/unit/shunt/test_rights.py",
     ),
-    Mutant(
-        "nothing is migrated that is on record as deleted",
-        "migrate/objects.py",
-        "if action is Action.COPY and self._was_deleted(listed):",
-        "if False:",
-        "test/cluster/test_shunt_migration_copies.py",
-    ),
 )
