@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from s3_sync.errors import ObjectRefused
 from s3_sync.model.container_metadata import PREFIX
 from s3_sync.model.headers import is_field_name, is_field_value
 from s3_sync.model.timestamps import Timestamp
@@ -119,3 +120,10 @@ def source_version(listed: float, told: float) -> Timestamp:
     if has_fraction and abs(listed - told) < 1.0:
         return Timestamp.from_seconds(listed)
     return Timestamp.from_seconds(max(listed, told))
+
+
+def check_past(version: Timestamp, now: float) -> None:
+    """Raise ObjectRefused (``time_in_future``) for a version whose time has not come by ``now``, in seconds
+    since the epoch. Here, Swift would take all that clients write before then for older, and drop it."""
+    if version.raw > Timestamp.from_seconds(now).raw:
+        raise ObjectRefused("time_in_future", f"it has the X-Timestamp {version.normal} at the source")
