@@ -95,6 +95,9 @@ def test_what_a_client_has_deleted_is_not_migrated(from_s3: New, tmp_path: Path)
     assert live.ask("DELETE", "deleted").status == 204
     migrated(live, tmp_path)
     assert [live.ask("GET", name).status for name in ("kept", "deleted")] == [200, 404]
+    (tombstone,) = live.cluster.object_dir(1, live.container, "deleted").glob("*.ts")
+    tombstone.unlink()  # as after reclaim_age
+    migrated(live, tmp_path)
     assert live.here("deleted").status == 404
 
 
