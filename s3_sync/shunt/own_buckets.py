@@ -9,47 +9,68 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from s3_sync.config.credentials.base import Credentials
 from s3_sync.config.settings import Mapping
-from s3_sync.errors import NotFound
+from s3_sync.errors import AccessDenied, NotFound
 from s3_sync.providers.base import Bucket
+from s3_sync.providers.http_errors import NO_SUCH_BUCKET
 from s3_sync.providers.registry import Registry
 from s3_sync.providers.wrappers.delegate import DelegatingBucket
 from s3_sync.streams.reader import Body
 
 _Result = TypeVar("_Result")
-#: seconds for which a listing tells that there is a bucket, and that there is none
-KNOWN_FOR, MISSING_FOR = 300.0, 5.0
+#: seconds for which it is known whose a bucket is
+KNOWN_FOR = 300.0
+#: buckets of strangers that are remembered; clients choose the names
+_MAX_STRANGERS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    names: frozenset[str]
-    at: float
+@dataclass(slots=True)
+class _Account:
+    """``names``: the buckets that it has listed at ``listed_at``. ``strangers``: others that are there, and
+    when that was found."""
+
+    names: frozenset[str] = frozenset()
+    listed_at: float = float("-inf")
+    strangers: dict[str, float] = field(default_factory=dict)
 
 
 class OwnBuckets:
-    """One listing of the buckets of each account is kept. Each method raises RemoteError."""
+    """One listing of the buckets of each account is kept. It is requested for a name that is not in it only
+    if the store has a bucket of that name. Each method raises RemoteError."""
 
     def __init__(self, registry: Registry, now: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry
         self._now = now
-        self._listed: dict[Credentials, _Listed] = {}
+        self._accounts: dict[Credentials, _Account] = {}
 
     def require(self, mapping: Mapping) -> None:
         """Raise NotFound if the bucket of this container does not belong to the account."""
-        credentials = mapping.credentials
+        credentials, name = mapping.credentials, mapping.bucket
         if not mapping.is_account or credentials.account:  # a bucket that is named, or of the account's own
             return
-        found, now = self._listed.get(credentials), self._now()
-        if found is None or now >= found.at + (KNOWN_FOR if mapping.bucket in found.names else MISSING_FOR):
-            names = frozenset(entry.name for entry in self._registry.provider(credentials).list_buckets())
-            found = self._listed[credentials] = _Listed(names, now)
-        if mapping.bucket not in found.names:
-            raise NotFound(f"the account has no bucket {mapping.bucket}", status=404, code="NoSuchBucket")
+        account = self._accounts.setdefault(credentials, _Account())
+        if name in account.names and self._now() < account.listed_at + KNOWN_FOR:
+            return
+        if self._now() >= account.strangers.get(name, float("-inf")) + KNOWN_FOR:
+            self._ask(account, credentials, name)
+        if name not in account.names:
+            raise NotFound(f"the account has no bucket {name}", status=404, code=NO_SUCH_BUCKET)
+
+    def _ask(self, account: _Account, credentials: Credentials, name: str) -> None:
+        provider = self._registry.provider(credentials)
+        with suppress(AccessDenied):  # a stranger's, most likely
+            provider.head_bucket(name)
+        account.names = frozenset(entry.name for entry in provider.list_buckets())
+        account.listed_at = self._now()
+        if name not in account.names:
+            if len(account.strangers) >= _MAX_STRANGERS:
+                account.strangers.clear()
+            account.strangers[name] = self._now()
 
     def guarded(self, bucket: Bucket, mapping: Mapping) -> Bucket:
         """Return the bucket with ``require`` before each request."""

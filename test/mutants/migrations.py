@@ -34,8 +34,8 @@ MIGRATIONS = (
     Mutant(
         "a stranger's bucket with the name of a client's container is not shown",
         "shunt/own_buckets.py",
-        "        if mapping.bucket not in found.names:",
-        "        if False:",
+        "        if name not in account.names:\n            raise",
+        "        if False:\n            raise",
         "test/unit/shunt/test_own_buckets.py",
     ),
     # what belongs to a migration

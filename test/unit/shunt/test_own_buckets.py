@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.settings import Mapping, MigrationOptions, Profile
-from s3_sync.errors import NotFound, RemoteUnavailable
+from s3_sync.config.settings import Mapping as Migration
+from s3_sync.config.settings import MigrationOptions, Profile
+from s3_sync.errors import AccessDenied, NotFound, RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import PutOptions
 from s3_sync.providers.base import BucketEntry, ListQuery
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
 from s3_sync.shunt.migrating_containers import MigratingContainers
-from s3_sync.shunt.own_buckets import KNOWN_FOR, MISSING_FOR, OwnBuckets
+from s3_sync.shunt.own_buckets import KNOWN_FOR, OwnBuckets
 from s3_sync.shunt.source_bucket import SourceBucket
 from s3_sync.streams.reader import BytesBody
 
@@ -28,7 +29,12 @@ class Store(MemoryProvider):
         super().__init__()
         self.own: list[str] = []
         self.listings = 0
-        self.fails = False
+        self.fails = self.denied = False
+
+    def head_bucket(self, name: str) -> Mapping[str, str]:
+        if self.denied:
+            raise AccessDenied("a stranger's")
+        return super().head_bucket(name)
 
     def list_buckets(self) -> Iterator[BucketEntry]:
         self.listings += 1
@@ -42,7 +48,7 @@ class World:
         self.store, self.time = Store(), 100.0
         self.registry = Registry(retries=None, build=lambda *_: self.store)
         self.own = OwnBuckets(self.registry, lambda: self.time)
-        self.mapping = Mapping(
+        self.mapping = Migration(
             "AUTH_a",
             "/*",
             "",
@@ -78,17 +84,25 @@ def test_bucket_of_a_stranger_is_as_if_it_was_not_there(world: World) -> None:
     servers: Any = None
     log: Any = None
     assert MigratingContainers(world.registry, servers, log).source_headers(world.mapping) is None
-    assert world.store.listings == 2
-
-
-def test_new_bucket_of_the_account_is_found_soon_and_listings_are_rare(world: World) -> None:
+    world.store.denied = True
+    world.time += KNOWN_FOR
     assert not world.shows()
+    assert world.store.listings == 3
+
+
+def test_bucket_that_is_missing_costs_no_listing_and_a_new_one_is_found_at_once(world: World) -> None:
+    inner = world.store.bucket("photos", KeyNamer.plain())
+    inner.delete_object("o")
+    world.store.delete_bucket("photos")
+    assert not world.shows()
+    assert world.store.listings == 0
     world.store.own.append("photos")
-    world.time += MISSING_FOR
+    world.store.create_bucket("photos")
+    inner.put_object("o", BytesBody(b"x"), PutOptions(1))
     assert world.shows()
     world.time += KNOWN_FOR - 1
     assert world.shows()
-    assert world.store.listings == 2
+    assert world.store.listings == 1
 
 
 def test_buckets_that_cannot_be_listed_are_an_error_not_an_absence(world: World) -> None:
