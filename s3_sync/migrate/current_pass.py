@@ -21,10 +21,12 @@ MAX_LOCAL_ONLY = 100_000
 
 @dataclass(slots=True)
 class Flight:
-    """A batch in flight: of its objects, ``remaining`` are not done yet."""
+    """A batch in flight: of its objects, ``remaining`` are not done yet. ``is_skipped``: some were not begun,
+    as the migration was paused or stopped."""
 
     last: str | None
     remaining: int
+    is_skipped: bool = False
 
 
 @dataclass(slots=True)

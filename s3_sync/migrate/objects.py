@@ -83,9 +83,11 @@ class ObjectMigration:
         self._replaced = ReplacedSegments(own, context.newest, mapping)
 
     def is_due(self, listed: ListedObject) -> bool:
-        """Whether a listed object may be tried now: it has not failed lately."""
+        """Whether a listed object may be tried now: it has not failed lately, or there is no other time."""
         now = self._context.clock.now()
-        return self._context.failures.is_due(self._key, listed.name, now, _version(listed))
+        return self._context.once or self._context.failures.is_due(
+            self._key, listed.name, now, _version(listed)
+        )
 
     def migrate(self, listed: ListedObject, action: Action) -> Result:
         """Do what was decided for a listed object. Raises StateError; every other error is recorded."""

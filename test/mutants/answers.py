@@ -147,4 +147,11 @@ ANSWERS = (
         "            if False:",
         "test/unit/providers/s3/test_google.py",
     ),
+    Mutant(
+        "the beginning of an upload is not repeated unseen",
+        "providers/wrappers/retry.py",
+        "        return self._wrapped(self._bucket.create_upload(name, meta))",
+        "        return super().create_upload(name, meta)",
+        "test/unit/providers/wrappers/test_retry.py",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mutants.large_migrations import LARGE_MIGRATIONS
 from mutants.mutant import Mutant
 
 _UNIT = "test/unit/migrate"
@@ -274,4 +275,5 @@ MIGRATIONS = (
         "changes",
         _CONTAINERS,
     ),
+    *LARGE_MIGRATIONS,
 )

@@ -6,7 +6,6 @@ from mutants.answers import ANSWERS
 from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.gcs import GCS
-from mutants.large_migrations import LARGE_MIGRATIONS
 from mutants.live import LIVE
 from mutants.logins import LOGINS
 from mutants.migrations import MIGRATIONS
@@ -26,7 +25,6 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 MUTANTS = (
     *CURSORS,
     *MIGRATIONS,
-    *LARGE_MIGRATIONS,
     *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",
@@ -368,13 +366,6 @@ MUTANTS = (
         "            if not error.transient:  # otherwise the upload may be open",
         "            if True:",
         "test/unit/transfer/test_multipart.py",
-    ),
-    Mutant(
-        "the beginning of an upload is not repeated unseen",
-        "providers/wrappers/retry.py",
-        "        return self._wrapped(self._bucket.create_upload(name, meta))",
-        "        return super().create_upload(name, meta)",
-        "test/unit/providers/wrappers/test_retry.py",
     ),
     Mutant(
         "the manifest goes before the marks that tell of it",

@@ -26,9 +26,11 @@ class Says(Pages):
         super().__init__()
         self._body = body
 
-    def make_request(self, method: str, path: str, headers: dict[str, str], statuses: object) -> Any:
+    def make_request(
+        self, method: str, path: str, headers: dict[str, str], statuses: object, body: object = None
+    ) -> Any:
         self._answers = [[]]
-        answer = super().make_request(method, path, headers, statuses)
+        answer = super().make_request(method, path, headers, statuses, body)
         answer.headers = {"X-Backend-Record-Type": "shard"}
         answer.app_iter = iter([self._body])
         return answer

@@ -142,11 +142,14 @@ class Attacked:
         try:
             node.step()
         except Crash:
-            node.workers = QueuePool(self.setting.workers)
-            node.restart()
+            self._restart(node)
         finally:
             self._inside = inside
             self.busy.discard(number)
+
+    def _restart(self, node: MigratorNode) -> None:
+        node.workers = QueuePool(self.setting.workers)
+        node.restart()
 
     # What must hold
 
@@ -176,7 +179,11 @@ class Attacked:
         for _ in range(4):
             self.clock.sleep(A_DAY)
             for node in self.nodes:
-                node.run_pass()
+                try:
+                    node.run_pass()
+                except Crash:  # of a page that was requested before
+                    self._restart(node)
+                    node.run_pass()
 
     def check_end(self) -> None:
         for name in {name for name, _ in self.versions} | self.client.keys():
