@@ -33,8 +33,6 @@ log = logging.getLogger("swift-s3-migrator")
 #: seconds until a container that was created must be found, and between two attempts
 APPEARS_WITHIN, POLL = 1.0, 0.1
 _VERSIONING = (VERSIONS_LOCATION, VERSIONS_MODE)
-#: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
-_RESERVED = "\0"
 #: how often the metadata is read again because it changes while it is copied
 _ROUNDS = 3
 _Headers = Dict[str, str]
@@ -90,7 +88,7 @@ class Containers:
 
         The source names it, and might name any container here. So one that no migration from there has
         created is left alone, unless it is migrated in any case."""
-        if versions in ("", container) or versions.startswith(_RESERVED):
+        if versions in ("", container) or versions.startswith("\0"):
             return ""
         try:
             headers = self._head(versions)

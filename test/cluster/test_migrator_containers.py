@@ -63,8 +63,8 @@ def test_account_is_migrated_with_metadata_acls_and_versions_and_follows_later_c
         assert account.head(swift, container) == account.head(source, container)
     assert swift.request("GET", "photos", "name").body == b"third, by a client"
     assert len(swift.names("old versions")) == 2
-    changed = [each for each in count.requests if each.method in ("PUT", "POST", "DELETE")]
-    assert {(each.server, each.method) for each in changed} == {("account", "POST"), ("container", "POST")}
+    written = [each for each in count.requests if each.method in ("PUT", "POST", "DELETE")]
+    assert [each for each in written if each.server == "object"] == []
 
 
 def test_later_change_of_a_client_to_a_container_stays(

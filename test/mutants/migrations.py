@@ -32,6 +32,13 @@ MIGRATIONS = (
         "        if False:",
         _CONTAINERS,
     ),
+    Mutant(
+        "a stranger's bucket with the name of a client's container is not shown",
+        "shunt/own_buckets.py",
+        "        if name not in account.names:\n            raise",
+        "        if False:\n            raise",
+        "test/unit/shunt/test_own_buckets.py",
+    ),
     # what belongs to a migration
     Mutant(
         "what has no mark is a client's",

@@ -205,8 +205,8 @@ class SwiftCopier:
     def _copy_link(self, task: _Task) -> int:
         link = task.found.info.meta.link
         assert link is not None
-        if not link.container:
-            raise ObjectRefused("symlink_elsewhere", f"{task.found.path} leads to another account")
+        if not link.container or link.container.startswith("\0"):
+            raise ObjectRefused("symlink_elsewhere", f"{task.found.path} leads out of what is migrated")
         headers = {**task.headers, "x-symlink-target": quote(f"{self.local(link.container)}/{link.name}")}
         if link.etag:
             headers |= {"x-symlink-target-etag": link.etag, "x-symlink-target-bytes": str(link.size)}
