@@ -12,7 +12,8 @@ from s3_sync.migrate.decide import Action
 from s3_sync.migrate.headers import object_headers, version_of
 from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
-from s3_sync.providers.base import Bucket
+from s3_sync.model.timestamps import Timestamp
+from s3_sync.providers.base import Bucket, GetResult
 from s3_sync.streams.counting import CountingBody
 
 
@@ -77,6 +78,21 @@ class ObjectCopier:
                 raise LocalMissing(f"container {self._container} was deleted") from None
             return Copied(Outcome.SUPERSEDED)
 
+    def copy_over(self, listed: ListedObject, timestamp: Timestamp) -> Copied | None:
+        """Copy a listed object over a local one of this time, which is that of the source, too; None for a
+        large object, whose segments would have the names of the other's. Raises SyncError."""
+        try:
+            with self._source.get_object(listed.name) as result:
+                info = result.info
+                if self._services.large.is_large(info):
+                    return None
+                version = max(version_of(listed, info), timestamp.after())
+                return self._put(listed.name, result, version)
+        except NotFound:
+            return Copied(Outcome.GONE)
+        except LocalChanged:
+            return Copied(Outcome.SUPERSEDED)
+
     def _copy(self, listed: ListedObject) -> Copied:
         # at another Swift, as it is stored: it would read what a manifest names, and some it would refuse
         options = GetOptions(stored=self._source.features.native_large_objects)
@@ -85,15 +101,20 @@ class ObjectCopier:
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
             version = version_of(listed, info)
-            headers = object_headers(info, version, self._services.source_digest)
             if not self._services.large.is_large(info):
-                headers["etag"] = info.md5 or ""  # Swift refuses other bytes
-                body = CountingBody(result.body, self._services.count)
-                self._writer.put_object(self._container, listed.name, body, headers)
-                return Copied(Outcome.COPIED, info.size)
+                return self._put(listed.name, result, version)
         # the connection is free again: parts have requests of their own
+        headers = object_headers(info, version, self._services.source_digest)
         size = self._services.large.copy(self._container, info, version, headers)
         return Copied(Outcome.COPIED, size)
+
+    def _put(self, name: str, result: GetResult, version: Timestamp) -> Copied:
+        info = result.info
+        headers = object_headers(info, version, self._services.source_digest)
+        headers["etag"] = info.md5 or ""  # Swift refuses other bytes
+        body = CountingBody(result.body, self._services.count)
+        self._writer.put_object(self._container, name, body, headers)
+        return Copied(Outcome.COPIED, info.size)
 
     def _update(self, listed: ListedObject) -> Copied | None:
         """Replace the local metadata, if the bytes still are those of the source; None if they are not."""

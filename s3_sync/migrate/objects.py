@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s3_sync.cluster.newest import Deleted, Present
+from s3_sync.cluster.newest import Deleted, LocalState, Present
 from s3_sync.config.coverage import EVERYWHERE
 from s3_sync.config.settings import Mapping
-from s3_sync.errors import Archived, LocalUnavailable, RemoteError, SyncError
+from s3_sync.errors import Archived, LocalUnavailable, ObjectRefused, RemoteError, SyncError
 from s3_sync.migrate.copying import Copied, CopyServices, ObjectCopier, Outcome
 from s3_sync.migrate.decide import Action
 from s3_sync.migrate.division import Lookups
 from s3_sync.migrate.large.job import LargeServices
 from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.migrate.own_segments import OwnSegments
+from s3_sync.migrate.ownership import owned_version
 from s3_sync.migrate.replaced_segments import ReplacedSegments
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
@@ -27,6 +28,8 @@ from s3_sync.transfer.restore import Limits
 
 #: segments of an SLO, Swift's default (``max_manifest_segments``)
 MAX_SEGMENTS = 1000
+#: versions of an object that are copied although the source gives all of them the same time
+MAX_OF_ONE_TIME = 8
 _OUTCOMES = {
     Outcome.COPIED: RowOutcome(Kind.COPIED),
     Outcome.UPDATED: RowOutcome(Kind.UPDATED),
@@ -107,10 +110,31 @@ class ObjectMigration:
                 return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
+        if action is Action.COMPARE:
+            return self._compare(listed)
         if action is Action.REPLACE:
             with self._replaced.around(listed.name):
                 return self._copier.copy(listed, action)
         return self._copier.copy(listed, action)
+
+    def _compare(self, listed: ListedObject) -> Copied:
+        """Most stores count in whole seconds: another object of the same time may have been written at the
+        source since it was copied."""
+        try:
+            return self._copier.copy(listed, Action.COMPARE)
+        except ObjectRefused:
+            ours = owned_version(self._newest(listed.name), self._mapping.source_digest)
+            is_swift = self._bucket.features.native_large_objects
+            if ours is None or is_swift or "x-static-large-object" in ours.headers:
+                raise
+            if ours.timestamp.offset >= MAX_OF_ONE_TIME:
+                raise
+            if (copied := self._copier.copy_over(listed, ours.timestamp)) is None:
+                raise
+            return copied
+
+    def _newest(self, name: str) -> LocalState:
+        return self._context.newest.of(self._mapping.account, self._mapping.container, name)
 
     def _prepare_segments(self, container: str) -> None:
         """Create a container for segments with the policy of the migration, unless it exists. Raises
@@ -126,7 +150,7 @@ class ObjectMigration:
             raise LocalUnavailable(f"PUT {container}: status {status}")
 
     def _is_newer_locally(self, listed: ListedObject) -> bool:
-        state = self._context.newest.of(self._mapping.account, self._mapping.container, listed.name)
+        state = self._newest(listed.name)
         listed_at = source_version(listed.last_modified, 0.0)
         if isinstance(state, Deleted):
             return state.timestamp >= listed_at
