@@ -77,6 +77,7 @@ def test_nodes_that_share_a_migration_download_each_object_once(
     assert nodes.repeated() == 0
 
 
+@pytest.mark.ends_in_the_middle
 def test_share_of_a_node_that_is_killed_is_taken_over_and_left_when_it_is_back(
     migration: S3Migration, new_nodes: NewNodes
 ) -> None:

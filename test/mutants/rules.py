@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutants.answers import ANSWERS
 from mutants.azure import AZURE
 from mutants.cursors import CURSORS
+from mutants.division import DIVISION
 from mutants.gcs import GCS
 from mutants.live import LIVE
 from mutants.logins import LOGINS
@@ -24,6 +25,7 @@ _DAEMONS = f"{_SYNC}/test_three_daemons.py"
 
 MUTANTS = (
     *CURSORS,
+    *DIVISION,
     *MIGRATIONS,
     *TRIALS,
     Mutant(

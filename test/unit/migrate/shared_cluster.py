@@ -161,7 +161,7 @@ class LocalCluster:
             return self._put(name, headers, body)
         if found is None or found.data is None:
             return Answer(404)
-        if method == "HEAD":
+        if method in ("HEAD", "GET"):
             return Answer(200, self._described(found))
         if method == "DELETE":
             return self._delete(name, found, Timestamp.parse(headers["x-timestamp"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from s3_sync.errors import AccessDenied
 from s3_sync.migrate.container_migration import HELP_AFTER_POLLS
 from s3_sync.migrate.division import SAMPLE, Division, Share, in_order
 from s3_sync.model.timestamps import Timestamp
+from s3_sync.streams.hashing import md5_hex
 from s3_sync.streams.reader import BytesBody
 from unit.migrate.nodes import POLL_INTERVAL, MigratorNode, QueuePool, Source, repeated, run_together
 from unit.migrate.shared_cluster import FakeClock, LocalCluster
@@ -248,6 +250,43 @@ def test_restart_among_names_of_others_leaves_nothing_out(
     node.run_pass()
     check(cluster)
     assert repeated(source) == 0
+
+
+def test_run_that_ends_by_itself_tries_again_what_has_just_failed(
+    cluster: LocalCluster, source: Source, new_node: NewNode
+) -> None:
+    def deny(method: str, name: str) -> None:
+        if method == "GET":
+            raise AccessDenied("no")
+
+    source.point = deny
+    node = new_node(0, 1)
+    node.run_pass()
+    source.point = lambda method, name: None
+    node.run_pass()
+    assert cluster.content() == {}
+    node.once = True
+    node.restart()
+    node.run_pass()
+    check(cluster)
+
+
+def test_other_version_of_the_same_time_is_copied_once_unless_a_client_has_written(
+    cluster: LocalCluster, source: Source, new_node: NewNode
+) -> None:
+    """Most stores count in whole seconds."""
+    node = new_node(0, 1)
+    node.run_pass()
+    for name in NAMES[:2]:
+        stored = source.provider.store("bucket").objects[name]
+        source.provider.store("bucket").objects[name] = replace(stored, data=b"other", etag=md5_hex(b"other"))
+    cluster.post(NAMES[1], {"colour": "blue"})
+    source.read.clear()
+    for _ in range(3):
+        node.run_pass()
+    assert source.read == NAMES[:1]
+    assert cluster.content() == {**{name: name.encode() for name in NAMES}, NAMES[0]: b"other"}
+    assert node.failed() == {}
 
 
 def test_failure_of_an_object_that_another_node_has_copied_is_settled(
