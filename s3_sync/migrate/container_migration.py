@@ -193,7 +193,7 @@ class ContainerMigration:
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
-        not_after = None if options.older_than is None else context.clock.now() - options.older_than
+        not_after = context.clock.now() - (options.older_than or 0.0)
         failed = set(context.failures.names(self.mapping.journal_key))
         begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])

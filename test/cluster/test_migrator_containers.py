@@ -9,9 +9,8 @@ import pytest
 
 from faults.proxy import FaultProxy
 from faults.rewritten import edited
-from s3_sync.state import held_deletes
-from s3_sync.state.journal_file import JournalFile
-from s3_sync.state.paths import migration_failures_path
+from s3_sync.config.load import load_migrator
+from s3_sync.migrate.state_files import StateFiles
 from servers.migrator import Migrator, NewMigrator, S3Migration, SwiftMigration, WholeAccount
 from servers.pair import Store
 from servers.short_pages import short_pages
@@ -149,10 +148,11 @@ def test_budget_of_deletes_stops_until_an_operator_allows_more(
     migrator.once()
     assert len(migration.swift.names(migration.container)) == 3
     assert "this pass has deleted as many as it may" in migrator.log_text()
-    journal = JournalFile(migration_failures_path(str(migrator.status_dir)), held_deletes.SCHEMA)
-    ((reason, count),) = journal.all("SELECT reason, count FROM held_deletes")
-    journal.close()
-    assert (reason, count) == (held_deletes.DELETE_BUDGET, 2)
+    settings = load_migrator(migrator.config).settings
+    assert settings is not None
+    with StateFiles(settings) as files:
+        (held,) = files.held().values()
+    assert (held.reason, held.count) == ("delete_budget", 2)
 
 
 def test_object_of_parts_is_deleted_with_its_segments(

@@ -176,11 +176,11 @@ def test_deletes_that_wait_and_a_source_that_is_gone_show_in_metrics(
 def test_budget_slows_a_migration_down_and_a_closed_one_stops_it(
     swift: SwiftCluster, moto_store: Store, new_migrator: NewMigrator
 ) -> None:
-    """250 kB at 100 kB a second, the first 100 kB free."""
+    """300 kB at 100 kB a second, the first 100 kB free."""
     slow = S3Migration(swift, moto_store, budget={"bytes_per_second": 100_000})
     never = [{"days": "mon-sun", "from": "00:00", "to": "24:00", "requests_per_second": 0}]
     closed = S3Migration(swift, moto_store, budget={"timezone": "UTC", "timetable": never})
-    slow.put("large", b"x" * 250_000)
+    slow.put("large", b"x" * 300_000)
     closed.put("a")
     migrator = new_migrator(slow, closed)
     migrator.start()
