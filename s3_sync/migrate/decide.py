@@ -42,7 +42,8 @@ class Action(Enum):
     REPLACE = "replace"
     #: the bytes are the same, and the source's metadata is newer
     UPDATE = "update"
-    #: the times are equal and the ETags differ: large objects, or a difference that has to be reported
+    #: the times are equal, or within the one second that the source tells, and the ETags differ: large
+    #: objects, two writes within a second, or a difference that has to be reported
     COMPARE = "compare"
     #: only the local cluster has the object: it may have been deleted at the source
     LOCAL_ONLY = "local_only"
@@ -61,10 +62,15 @@ def decide(source: ListedObject | None, local: LocalEntry | None, not_after: flo
         return Action.COPY
     there, here = round(source.last_modified * UNITS), round(local.last_modified * UNITS)
     same_bytes = source.etag in (local.etag, local.s3_etag or local.etag) and local.size == source.size
-    if here > there:
+    if here > there and not (_may_be_the_same_second(there, here) and not same_bytes):
         return Action.NONE
     if here < there and local.is_static:
         return Action.REPLACE
     if here < there:
         return Action.UPDATE if same_bytes else Action.COPY
     return Action.NONE if same_bytes else Action.COMPARE
+
+
+def _may_be_the_same_second(there: int, here: int) -> bool:
+    """Return whether the source, which tells whole seconds, may have been written after the local object."""
+    return there % UNITS == 0 and here - there < UNITS

@@ -16,6 +16,7 @@ from s3_sync.migrate.division import Lookups
 from s3_sync.migrate.large.job import LargeServices
 from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.migrate.own_segments import OwnSegments
+from s3_sync.migrate.ownership import owned_version
 from s3_sync.migrate.replaced_segments import ReplacedSegments
 from s3_sync.migrate.services import Context
 from s3_sync.model.migration import source_version
@@ -81,7 +82,9 @@ class ObjectMigration:
             source_digest=mapping.source_digest,
         )
         copier = LargeCopier(large)
-        services = CopyServices(bucket, self._writer, copier, count, context.clock.now, mapping.source_digest)
+        services = CopyServices(
+            bucket, self._writer, copier, count, context.clock.now, self._owned, mapping.source_digest
+        )
         self._copier = ObjectCopier(services, mapping.container)
         own = OwnSegments(context.client, context.newest, context.removal, context.cleanups, context.parts)
         self._replaced = ReplacedSegments(own, context.newest, mapping)
@@ -107,16 +110,27 @@ class ObjectMigration:
         if action is Action.COPY and self._was_deleted(listed):
             return Copied(Outcome.SUPERSEDED)
         if action is Action.COPY and self._lookups.is_due():
-            found = self._is_newer_locally(listed)
-            self._lookups.learn(found)
-            if found:
+            is_newer = self._is_newer_locally(listed)
+            self._lookups.learn(is_newer)
+            if is_newer:
                 return Copied(Outcome.SUPERSEDED)
         if self._context.dry_run:
             return Copied(Outcome.COPIED, listed.size)
+        if action is Action.COMPARE:
+            found = self._copier.compare(listed)
+            if isinstance(found, Copied):
+                return found
+            with self._replaced.around(listed.name):
+                return self._copier.copy_again(listed, found)
         if action is Action.REPLACE:
             with self._replaced.around(listed.name):
                 return self._copier.copy(listed, action)
         return self._copier.copy(listed, action)
+
+    def _owned(self, name: str) -> Present | None:
+        mapping = self._mapping
+        state = self._context.newest.of(mapping.account, mapping.container, name)
+        return owned_version(state, mapping.source_digest)
 
     def _prepare_segments(self, container: str) -> None:
         """Create a container for segments with the policy of the migration, unless it exists. Raises

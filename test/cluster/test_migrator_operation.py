@@ -50,7 +50,7 @@ def test_stopped_migrator_breaks_off_what_hangs_and_goes_on_where_it_was(
         for name in ("a", "hangs", "z"):
             migration.put(name)
         migrator = new_migrator(migration)
-        migrator.alter(values={"s3_sync.daemon.daemon:GRACE": 1.0})
+        migrator.alter(values={"s3_sync.daemon.daemon:GRACE": 0.5, "s3_sync.daemon.daemon:CLEAN_UP": 0.5})
         proxy.when(waits_for(never), method="GET", key="hangs")
         child = migrator.start()
         arrived(migrator, migration, "a", "z")

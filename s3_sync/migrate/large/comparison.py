@@ -13,6 +13,9 @@ from s3_sync.migrate.large.swift_objects import SwiftCopier
 from s3_sync.model.migration import SOURCE_ETAG
 from s3_sync.model.objects import ListedObject
 
+#: reason of a difference at equal times
+MISMATCH = "mismatching_etag"
+
 
 def check_same(
     services: LargeServices, copier: SwiftCopier | None, container: str, listed: ListedObject
@@ -31,7 +34,7 @@ def check_same(
         if _is_same(copier, there, local):
             return
     raise ObjectRefused(
-        "mismatching_etag",
+        MISMATCH,
         f"{listed.name} has ETag {local.headers.get('Etag', '')} here, {listed.etag} at the source, and the "
         "same time",
     )

@@ -38,6 +38,26 @@ def test_decide_compares_times_before_bytes(
     assert decide(source, local, None) is action
 
 
+SECOND = replace(THERE, last_modified=1000.0)
+
+
+@pytest.mark.parametrize(
+    ("local", "action"),
+    [
+        # the source may have been written twice within the second, or a client here after it
+        (replace(HERE, last_modified=1000.0, etag="bb"), Action.COMPARE),
+        (replace(HERE, last_modified=1000.00001, etag="bb"), Action.COMPARE),
+        (replace(HERE, last_modified=1000.99999, etag="bb"), Action.COMPARE),
+        (replace(HERE, last_modified=1001.0, etag="bb"), Action.NONE),
+        (replace(HERE, last_modified=1000.5), Action.NONE),
+    ],
+)
+def test_decide_compares_what_a_source_of_whole_seconds_may_have_written_later(
+    local: LocalEntry, action: Action
+) -> None:
+    assert decide(SECOND, local, None) is action
+
+
 @pytest.mark.parametrize("local", [None, replace(HERE, last_modified=1.0)])
 def test_decide_leaves_objects_that_are_too_young(local: LocalEntry | None) -> None:
     assert decide(THERE, local, 1000.2) is Action.NONE

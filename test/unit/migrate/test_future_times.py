@@ -52,7 +52,9 @@ class Source:
         self.bucket.put_object("o", BytesBody(b"x"), PutOptions(1))
         writer: Any = self.writer
         large = LargeServices(self.bucket, writer, Limits(10, 10, 10), SerialPool())
-        services = CopyServices(self.bucket, writer, LargeCopier(large), lambda count: None, self.clock.now)
+        services = CopyServices(
+            self.bucket, writer, LargeCopier(large), lambda count: None, self.clock.now, lambda name: None
+        )
         self.copier = ObjectCopier(services, "here")
 
     @property

@@ -18,6 +18,7 @@ from s3_sync.config.settings import Secret, Syslog
 from s3_sync.errors import ConfigError
 from s3_sync.runtime import logs
 from s3_sync.runtime.syslog import RECONNECT_DELAY, SyslogHandler
+from unit import real_logs
 
 NAME = "s3-sync-test"
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (\S+) \[(\w+)\]: (.*)")
@@ -25,14 +26,8 @@ LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (\S+) \[(\w+)\]: (.
 
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> Iterator[None]:
-    names = (NAME, *logs.LIBRARIES, *logs.VERBOSE_LOGGERS)
     yield
-    for logger in map(logging.getLogger, names):
-        for handler in logger.handlers[:]:
-            logger.removeHandler(handler)
-            handler.close()
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
+    real_logs.reset()
 
 
 def lines(path: Path) -> list[tuple[str, ...]]:

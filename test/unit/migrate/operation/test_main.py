@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 
 from s3_sync.daemon.instance_lock import instance_lock
 from s3_sync.migrate.main import main
+from unit import real_logs
 from unit.migrate.operation.state import Node
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    yield
+    real_logs.reset()
 
 
 @pytest.mark.parametrize("arguments", [[], ["--once"], ["--console"]])
