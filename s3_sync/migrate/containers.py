@@ -88,7 +88,7 @@ class Containers:
 
         The source names it, and might name any container here. So one that no migration from there has
         created is left alone, unless it is migrated in any case."""
-        if versions in ("", container) or versions.startswith("\0"):
+        if versions in ("", container):
             return ""
         try:
             headers = self._head(versions)

@@ -90,9 +90,11 @@ def storable(meta: ObjectMeta) -> dict[str, str]:
     written.
 
     What would not arrive as one header, as the decoded text of an encoded word may not, is left out; so are
-    parameters of the content type by which Swift itself notes sizes.
+    an X-Delete-At that is no time, and parameters of the content type by which Swift itself notes sizes.
     """
     headers = to_swift(meta)
+    if meta.delete_at is None:
+        headers.pop("x-delete-at", None)
     if "content-type" in headers:
         content_type = _SWIFT_PARAMETER.sub("", headers["content-type"])
         headers["content-type"] = content_type or "application/octet-stream"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from urllib.parse import unquote
 
 from s3_sync.errors import ObjectRefused
 from s3_sync.model.container_metadata import PREFIX
@@ -50,31 +51,29 @@ class ContainerState(Enum):
 
 #: who may read a container, and write into it; only owners of an account see and set it
 _ACCESS = ("x-container-read", "x-container-write")
+#: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
+_RESERVED = "\0"
 #: header of a client -> the mode that versioned_writes keeps for it
 _VERSIONS = {"x-history-location": "history", "x-versions-location": "stack"}
 
 
 def container_headers(source: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that a container gets from its source, a Swift container with these headers:
-    metadata, ACLs and the place of older versions, and nothing else that a store tells. All names are in
-    lower case."""
+    metadata, ACLs and the place of older versions, unless clients could not name that, and nothing else that
+    a store tells. All names are in lower case."""
     found = {
         name: value
         for name, value in source.items()
         if value and is_field_value(value) and (name in _ACCESS or _is_metadata(name))
     }
     for name, mode in _VERSIONS.items():
-        if source.get(name):
+        if source.get(name) and not unquote(source[name]).lstrip("/").startswith(_RESERVED):
             found |= {VERSIONS_LOCATION: source[name], VERSIONS_MODE: mode}
     return found
 
 
 def _is_metadata(name: str) -> bool:
     return name.startswith(PREFIX) and is_field_name(name)
-
-
-#: begins names that clients can neither use nor see (swift.common.utils.RESERVED)
-_RESERVED = "\0"
 
 
 def deletes_container(container: str) -> str:

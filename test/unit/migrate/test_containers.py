@@ -282,6 +282,7 @@ def test_clients_own_container_is_not_taken_over_as_that_of_older_versions(world
 def test_reserved_container_is_none_for_older_versions(world: World) -> None:
     name = "\0versions\0mine"
     world.source.set(name)
-    world.source.set("there", x_versions_location="%00versions%00mine")
+    world.source.set("there", x_versions_location="/%00versions%00mine")
     assert containers(world).prepare("here") == ""
     assert list(world.local.stored) == ["here"]
+    assert VERSIONS_LOCATION not in headers(world)

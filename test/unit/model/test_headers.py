@@ -277,3 +277,10 @@ def test_what_would_not_be_one_header_in_swift_is_left_out(name: str) -> None:
 )
 def test_sizes_in_a_content_type_are_left_out(given: str, kept: str) -> None:
     assert storable(ObjectMeta({"content-type": given})) == {"content-type": kept}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("1999999999", True), ("abc", False), ("-1", False), ("", False)]
+)
+def test_expiry_that_is_no_time_is_left_out(given: str, kept: bool) -> None:
+    assert ("x-delete-at" in storable(ObjectMeta(marks={"x-delete-at": given}))) is kept
