@@ -36,8 +36,6 @@ class DeleteRecord:
 
     def of(self, name: str) -> Timestamp:
         """Return when a client has deleted the name, zero if none has. Raises LocalUnavailable."""
-        if not self.exists:
-            return Timestamp(0)
         status, headers = self._writer.request("HEAD", self._container, deletes_name(name), headers=RESERVED)
         if status == 404:
             return Timestamp(0)

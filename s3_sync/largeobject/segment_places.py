@@ -11,7 +11,10 @@ def may_hold_segments(container: str, of: str, allowed: Collection[str] = ()) ->
     """Return whether objects of ``container`` count as segments of a manifest in ``of``, in the same account.
 
     Any user may write a manifest, and it may name any object. A writer of ``of`` can write its segment
-    containers, or is meant to; the operator vouches for the ``allowed`` ones.
+    containers, or is meant to; the operator vouches for the ``allowed`` ones, and nobody for containers
+    that clients cannot name.
     """
+    if container.startswith("\0"):
+        return False
     own = (of, *(of + suffix for suffix in SEGMENTS))
     return container in own or EVERYWHERE in allowed or container in allowed

@@ -21,6 +21,7 @@ from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.stop import LinkedStop
+from s3_sync.daemon.timetable import Timetable
 from s3_sync.errors import SyncError
 from s3_sync.migrate.account_metadata import AccountMetadata
 from s3_sync.migrate.container_deletes import ContainerDeletes, container_deletes
@@ -62,6 +63,7 @@ class ContainerMigration:
         self._heartbeat = context.activity.heartbeat_for(mapping)
         self._tally = context.activity.mapping_counters(mapping, context.stats)
         self._backoff = JobBackoff("Failed to migrate", mapping.label)
+        self._timetable = Timetable(context.registry.limiter(mapping), mapping.label)
         self._log_once = LogOnce()
         self._pass: Pass | None = None
         #: when this node, which leaves creating it to another, found no local container; None: there is one
@@ -80,7 +82,7 @@ class ContainerMigration:
 
     @property
     def is_failing(self) -> bool:
-        return self._backoff.is_failing
+        return self._backoff.is_failing or (self._context.once and self._timetable.closed)
 
     @property
     def has_leftovers(self) -> bool:
@@ -104,7 +106,7 @@ class ContainerMigration:
         return step
 
     def _checked_step(self) -> StepResult:
-        if self._context.halted(self.mapping):
+        if self._timetable.is_closed() or self._context.halted(self.mapping):
             return StepResult(False)
         failures, key = self._context.failures, self.mapping.journal_key
         try:
@@ -128,6 +130,9 @@ class ContainerMigration:
         if current.outage is not None and current.failed_in_row >= OUTAGE_MIN_OBJECTS:
             raise current.outage
         self._land(current)
+        if current.flights and current.flights[0].is_skipped:
+            self._drop(current)
+            return StepResult(True)
         if not current.ended and len(current.flights) < MAX_BATCHES:
             batch = next(current.batches, None)
             current.ended = batch is None
@@ -188,7 +193,7 @@ class ContainerMigration:
         lookups = Lookups(share, always=status.last_pass > 0)
         objects = ObjectMigration(context, self.mapping, bucket, self._tally.read, lookups)
         scan = Scan(bucket, self._local_entries, options.prefix, context.settings.items_chunk, context.pages)
-        not_after = None if options.older_than is None else context.clock.now() - options.older_than
+        not_after = context.clock.now() - (options.older_than or 0.0)
         failed = set(context.failures.names(self.mapping.journal_key))
         begun = Pass(scan, objects, lookups, status.marker, not_after, share, failed)
         begun.walk([(status.marker, None)])
@@ -244,7 +249,9 @@ class ContainerMigration:
 
     def _migrate(self, current: Pass, flight: Flight, source: ListedObject, action: Action) -> None:
         try:
-            if not self._context.stop.is_set():
+            if self._context.halted(self.mapping):
+                flight.is_skipped = True
+            else:
                 result = current.objects.migrate(source, action)
                 self._tally.handled()
                 self._tally.add(result.outcome)
@@ -258,13 +265,21 @@ class ContainerMigration:
     def _land(self, current: Pass) -> None:
         """Move the marker to the end of the last batch that, with all before it, is done."""
         landed: Flight | None = None
-        while current.flights and not current.flights[0].remaining:
+        while current.flights and not (current.flights[0].remaining or current.flights[0].is_skipped):
             landed = current.flights.popleft()
         if landed is None or self._context.stop.is_set():
             return
         self._heartbeat.made_progress()
         # what helps has begun the pass over: after a crash, the next one leaves nothing out
         self._save(current, "" if current.rank else landed.last or "")
+
+    def _drop(self, current: Pass) -> None:
+        """Give up the pass, which has left something out: the next one begins after the marker, and counts
+        the names that it compares again."""
+        counts, marker = current.take_counts(), self._context.statuses.of(self.mapping).marker
+        current.count(PassCounts(moved=counts.moved, bytes=counts.bytes))
+        self._save(current, marker)
+        self._pass = None
 
     def _end(self, current: Pass) -> None:
         if not current.after:  # met nowhere: gone at the source, or done by another node or a client

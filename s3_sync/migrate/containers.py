@@ -7,6 +7,7 @@ time when it arrives, so unlike objects, containers cannot be given the source's
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -83,13 +84,19 @@ class Containers:
         return versions
 
     def _prepare_versions(self, container: str, versions: str) -> str:
-        """Swift refuses to overwrite an object whose older versions have no container."""
-        if versions in ("", container):
+        """Swift refuses to overwrite an object whose older versions have no container.
+
+        The source names it, and might name any container here. So one that no migration from there has
+        created is left alone, unless it is migrated in any case."""
+        if versions in ("", container) or versions.startswith("\0"):
             return ""
         try:
             headers = self._head(versions)
         except NotFound:
             return ""  # it refuses that at the source, too
+        if not self._mapping.is_account and not self._is_ours(versions):
+            log.debug("%s: %s is a client's; no older versions are migrated", self._mapping.label, versions)
+            return ""
         self._agree(versions, headers)
         return versions
 
@@ -102,6 +109,10 @@ class Containers:
         migration from another source has created. Raises LocalUnavailable."""
         local = self._local(container)
         return local.state if local is not None and local.source in ("", self._digest(container)) else None
+
+    def _is_ours(self, container: str) -> bool:
+        """Whether the local container is missing, or a migration from this source has created it."""
+        return self._local(container) is None or self.state(container) is not None
 
     def _bucket(self, container: str) -> str:
         mapping = self._mapping
@@ -153,12 +164,16 @@ class Containers:
 
     def _is_newer(self, headers: _Headers, local: _Local) -> bool:
         """Whether the source's container was changed later than the local one. A store may tell the time in
-        whole seconds only, rounded up as Swift does."""
+        whole seconds only, rounded up as Swift does. A time that has not come counts once it has: until then
+        every change that a client makes here would be undone."""
         precise = _timestamp(headers.get("x-put-timestamp"))
-        if precise is not None:
-            return precise.raw - self._behind > local.changed.raw
         seconds = http_date_or_zero(headers.get("last-modified", ""))
-        return round(seconds * UNITS) - self._behind > local.changed.ceil_seconds() * UNITS
+        told = round(seconds * UNITS) if precise is None else precise.raw
+        if told > math.ceil(self._clock.now()) * UNITS:
+            return False
+        if precise is None:
+            return told - self._behind > local.changed.ceil_seconds() * UNITS
+        return told - self._behind > local.changed.raw
 
     def _local(self, container: str) -> _Local | None:
         status, headers = self._writer.request("HEAD", container, headers={"X-Newest": "true"})

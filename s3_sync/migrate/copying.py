@@ -9,7 +9,7 @@ from enum import Enum
 from s3_sync.cluster.client_writer import ClientWriter
 from s3_sync.errors import LocalChanged, LocalMissing, NotFound
 from s3_sync.migrate.decide import Action
-from s3_sync.migrate.headers import object_headers, version_of
+from s3_sync.migrate.headers import checked_version, object_headers
 from s3_sync.migrate.large_copying import LargeCopier
 from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
 from s3_sync.model.timestamps import Timestamp
@@ -86,7 +86,7 @@ class ObjectCopier:
                 info = result.info
                 if self._services.large.is_large(info):
                     return None
-                version = max(version_of(listed, info), timestamp.after())
+                version = max(checked_version(listed, info, self._services.now()), timestamp.after())
                 return self._put(listed.name, result, version)
         except NotFound:
             return Copied(Outcome.GONE)
@@ -100,7 +100,7 @@ class ObjectCopier:
             info = result.info
             if self._is_expired(info):
                 return Copied(Outcome.GONE)
-            version = version_of(listed, info)
+            version = checked_version(listed, info, self._services.now())
             if not self._services.large.is_large(info):
                 return self._put(listed.name, result, version)
         # the connection is free again: parts have requests of their own
@@ -124,7 +124,7 @@ class ObjectCopier:
         local = self._writer.find(self._container, listed.name)
         if local is None or info.md5 is None or local.etag != info.md5 or info.meta.link or local.meta.link:
             return None
-        version = version_of(listed, info)
+        version = checked_version(listed, info, self._services.now())
         if local.timestamp >= version:
             return Copied(Outcome.SUPERSEDED)
         headers = object_headers(info, version, self._services.source_digest)

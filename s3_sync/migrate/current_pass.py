@@ -17,14 +17,18 @@ from s3_sync.state.migration_status import PassCounts
 
 #: names that only the local cluster has that one pass considers; more are left to the next pass
 MAX_LOCAL_ONLY = 100_000
+#: seconds by which a source's clock may be ahead: younger objects wait for a later pass
+MAX_CLOCK_DIFFERENCE = 300.0
 
 
 @dataclass(slots=True)
 class Flight:
-    """A batch in flight: of its objects, ``remaining`` are not done yet."""
+    """A batch in flight: of its objects, ``remaining`` are not done yet. ``is_skipped``: some were not begun,
+    as the migration was paused or stopped."""
 
     last: str | None
     remaining: int
+    is_skipped: bool = False
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class Pass:
     objects: ObjectMigration
     lookups: Lookups
     after: str
-    not_after: float | None
+    not_after: float
     share: Share
     failed_before: set[str]
     batches: Iterator[Batch] = iter(())
@@ -74,7 +78,7 @@ class Pass:
         wanted: list[tuple[ListedObject, Action]] = []
         has_left = False
         for source, local in batch.pairs:
-            action = decide(source, local, self.not_after)
+            action = decide(source, local, self._latest(source, now))
             if action is Action.NONE and not self.rank and self._is_too_young(source, local):
                 self.count(PassCounts(waiting=1))
             if source is None or action is Action.LOCAL_ONLY:
@@ -92,7 +96,13 @@ class Pass:
 
     def _is_too_young(self, source: ListedObject | None, local: LocalEntry | None) -> bool:
         """Whether an object will be copied once it is older."""
-        return self.not_after is not None and decide(source, local, None) is not Action.NONE
+        return decide(source, local, None) is not Action.NONE
+
+    def _latest(self, source: ListedObject | None, now: float) -> float | None:
+        """Return the time after which an object is too young for this pass. Not one whose time is far in the
+        future: that it cannot be copied has to be on record."""
+        is_wrong = source is not None and source.last_modified > now + MAX_CLOCK_DIFFERENCE
+        return None if is_wrong else self.not_after
 
     def _leave(self, batch: Batch, now: float) -> None:
         after = batch.after

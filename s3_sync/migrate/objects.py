@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from s3_sync.cluster.delete_record import DeleteRecord
 from s3_sync.cluster.newest import Deleted, LocalState, Present
 from s3_sync.config.coverage import EVERYWHERE
 from s3_sync.config.settings import Mapping
@@ -67,6 +68,9 @@ class ObjectMigration:
         self._lookups = lookups
         self._key = mapping.journal_key
         self._writer = context.writers.of(mapping.account)
+        self._record = DeleteRecord(self._writer, mapping.container)
+        #: whether there is one; None: not known yet
+        self._has_record: bool | None = None
         large = LargeServices(
             source=bucket,
             writer=self._writer,
@@ -103,6 +107,8 @@ class ObjectMigration:
         return Result(_OUTCOMES[copied.outcome], PassCounts(moved=int(moved), bytes=copied.size))
 
     def _copy(self, listed: ListedObject, action: Action) -> Copied:
+        if action is Action.COPY and self._was_deleted(listed):
+            return Copied(Outcome.SUPERSEDED)
         if action is Action.COPY and self._lookups.is_due():
             found = self._is_newer_locally(listed)
             self._lookups.learn(found)
@@ -155,6 +161,13 @@ class ObjectMigration:
         if isinstance(state, Deleted):
             return state.timestamp >= listed_at
         return isinstance(state, Present) and state.timestamp >= listed_at
+
+    def _was_deleted(self, listed: ListedObject) -> bool:
+        """Return whether a client's delete of what the source keeps is on record, by cloud-shunt: then Swift
+        may have no tombstone of it any more."""
+        if self._has_record is None:
+            self._has_record = self._record.exists
+        return self._has_record and self._record.of(listed.name) > source_version(listed.last_modified, 0.0)
 
     def _failed(self, listed: ListedObject, error: SyncError) -> Result:
         reason, now = error.reason, self._context.clock.now()

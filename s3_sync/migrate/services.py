@@ -8,6 +8,7 @@ from s3_sync.cluster.client import LocalSwift
 from s3_sync.cluster.guarded_delete import GuardedDelete
 from s3_sync.cluster.newest import NewestState
 from s3_sync.cluster.object_writer import Writers
+from s3_sync.config.settings import Mapping
 from s3_sync.daemon.job import Pools
 from s3_sync.daemon.services import Services
 from s3_sync.daemon.task_pool import TaskPool
@@ -40,6 +41,10 @@ class MigrateServices(Services):
     segment_size: int
     pages: Pool
     dry_run: bool = False
+
+    def halted(self, mapping: Mapping) -> bool:
+        """Whether no more work may begin for a migration now, be it that its timetable allows none."""
+        return Services.halted(self, mapping) or self.registry.limiter(mapping).is_closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

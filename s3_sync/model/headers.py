@@ -28,6 +28,8 @@ _WORD = re.compile(r"=\?utf-8\?([bq])\?([^?]*)\?=", re.IGNORECASE)
 #: what arrives as one header field; Swift's servers take other names and values from their clients, too
 _FIELD_NAME, _FIELD_VALUE = re.compile(r"[^\x00-\x20:\x7f]+"), re.compile(r"[^\r\n\0]*")
 _PLAIN = re.compile(r"[\x20-\x7e]*")
+#: content-type parameters that only Swift understands
+_SWIFT_PARAMETER = re.compile(r"\s*;\s*swift_[^;]*", re.IGNORECASE)
 #: RFC 2047 section 2: an encoded word is at most 75 characters; 12 of them are ``=?UTF-8?Q?`` and ``?=``
 _MAX_ENCODED_TEXT = 75 - 12
 #: an underscore in a metadata name, as Swift's S3 API encodes it; the only character that it encodes
@@ -81,6 +83,20 @@ def to_swift(meta: ObjectMeta) -> dict[str, str]:
     if "x-delete-at" in meta.marks:
         headers["x-delete-at"] = meta.marks["x-delete-at"]
     return headers
+
+
+def storable(meta: ObjectMeta) -> dict[str, str]:
+    """Return what Swift can keep of the headers of ``to_swift``, for metadata that other programs have
+    written.
+
+    What would not arrive as one header, as the decoded text of an encoded word may not, is left out; so are
+    parameters of the content type by which Swift itself notes sizes.
+    """
+    headers = to_swift(meta)
+    if "content-type" in headers:
+        content_type = _SWIFT_PARAMETER.sub("", headers["content-type"])
+        headers["content-type"] = content_type or "application/octet-stream"
+    return {name: value for name, value in headers.items() if is_field_name(name) and is_field_value(value)}
 
 
 def is_field_name(name: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from s3_sync.errors import ObjectRefused
 from s3_sync.model.container_metadata import PREFIX
 from s3_sync.model.headers import is_field_name, is_field_value
 from s3_sync.model.timestamps import Timestamp
@@ -112,10 +113,17 @@ def source_version(listed: float, told: float) -> Timestamp:
 
     ``listed`` and ``told``: when it was last modified, by a listing and by a HEAD or GET, in seconds since
     the epoch, 0.0 if unknown. Listings of some stores have fractions of seconds where the header has whole
-    ones, rounded up or down: of two writes within one second, the older must not win. If the times differ by
-    a second or more, the object has changed in between, and the later one holds.
+    ones, rounded up or down, or round in another way: of two writes within one second, the older must not
+    win. So up to a second of difference is rounding, and the listed time holds, to which later listings are
+    compared. If they differ by more, the object has changed in between, and the later one holds.
     """
-    has_fraction = listed != int(listed)
-    if has_fraction and abs(listed - told) < 1.0:
+    if listed and abs(listed - told) <= 1.0:
         return Timestamp.from_seconds(listed)
     return Timestamp.from_seconds(max(listed, told))
+
+
+def check_past(version: Timestamp, now: float) -> None:
+    """Raise ObjectRefused (``time_in_future``) for a version whose time has not come by ``now``, in seconds
+    since the epoch. Here, Swift would take all that clients write before then for older, and drop it."""
+    if version.raw > Timestamp.from_seconds(now).raw:
+        raise ObjectRefused("time_in_future", f"it has the X-Timestamp {version.normal} at the source")

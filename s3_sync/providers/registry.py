@@ -97,7 +97,8 @@ class Registry:
         once, _ = self._both(mapping.credentials)
         bucket = once.bucket(mapping.bucket, mapping.namer, write)
         if self._budgets is not None:
-            bucket = RateLimitedBucket(bucket, self._budgets.limiter(mapping))
+            is_source = mapping.migration is not None
+            bucket = RateLimitedBucket(bucket, self._budgets.limiter(mapping), is_source)
         return bucket if self._retries is None else RetryingBucket(bucket, self._retries.call)
 
     def limiter(self, mapping: Mapping) -> MappingLimiter:

@@ -60,6 +60,9 @@ class DeletedNames(DeleteRecord):
             raise LocalUnavailable(f"the record of deletes cannot be read: status {status}")
         return status not in _NONE
 
+    def of(self, name: str) -> Timestamp:
+        return super().of(name) if self.exists else Timestamp(0)
+
     def between(self, first: str, last: str) -> Mapping[str, Timestamp]:
         """Return the deletes of names from ``first`` to ``last``. Raises RemoteUnavailable."""
         found: dict[str, Timestamp] = {}

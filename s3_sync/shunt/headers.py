@@ -13,7 +13,7 @@ from swift.common.constraints import MAX_META_COUNT
 
 from s3_sync.config.settings import Mapping
 from s3_sync.errors import InvalidRequest
-from s3_sync.model.headers import to_swift
+from s3_sync.model.headers import storable
 from s3_sync.model.objects import ObjectInfo, ObjectMeta
 from s3_sync.model.timestamps import Timestamp
 from s3_sync.shunt.request import Headers, to_wsgi
@@ -28,20 +28,13 @@ _EXPOSED = "access-control-expose-headers"
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z=-]+")
 #: characters that could end the header, or the whole header block
 _BREAKS = re.compile(r"[\r\n\0]")
-#: content-type parameters that only Swift understands
-_SWIFT_PARAMETER = re.compile(r";\s*swift_[^;]*", re.IGNORECASE)
 
 
 def stored_headers(meta: ObjectMeta) -> dict[str, str]:
     """Return the headers that Swift stores with an object, for its PUT and for responses; names in lower
     case."""
-    headers = {"content-type": meta.content_type, **to_swift(meta)}
-    headers["content-type"] = _SWIFT_PARAMETER.sub("", headers["content-type"])
-    return {
-        name: value
-        for name, value in headers.items()
-        if _FIELD_NAME.fullmatch(name) and not _BREAKS.search(value)
-    }
+    headers = {"content-type": meta.content_type, **storable(meta)}
+    return {name: value for name, value in headers.items() if _FIELD_NAME.fullmatch(name)}
 
 
 def answer_headers(info: ObjectInfo, etag: str, large: bool) -> Headers:

@@ -13,6 +13,7 @@ from s3_sync.config.settings import Mapping, ShuntSettings
 from s3_sync.errors import ConfigError, Problem, SyncError
 from s3_sync.providers.base import Bucket
 from s3_sync.providers.registry import Registry
+from s3_sync.shunt.own_buckets import OwnBuckets
 from s3_sync.shunt.source_bucket import SourceBucket
 from s3_sync.shunt.telemetry import SwiftLogger
 
@@ -71,6 +72,7 @@ class MappingTable:
         self._path = path
         self._interval = interval
         self._registry = registry
+        self._own = OwnBuckets(registry)
         self._log = log
         self._now = now
         self._next_check = 0.0
@@ -95,6 +97,7 @@ class MappingTable:
                 self._targets.clear()
             bucket = self._registry.open_bucket(mapping)
             if mapping.migration is not None:
+                bucket = self._own.guarded(bucket, mapping)
                 bucket = SourceBucket(bucket, mapping.migration.prefix, mapping.is_account)
             target = MappedContainer(mapping, bucket)
             self._targets[account, container] = target

@@ -26,6 +26,7 @@ from s3_sync.model.migration import (
 from s3_sync.providers.registry import Registry
 from s3_sync.shunt.deleted_names import DeletedNames
 from s3_sync.shunt.mapping_table import MappedContainer
+from s3_sync.shunt.own_buckets import OwnBuckets
 from s3_sync.shunt.request import SOURCE, App, Environ, RemoteLookup, Request, StartResponse, to_wsgi
 from s3_sync.shunt.telemetry import SwiftLogger
 
@@ -38,6 +39,7 @@ class MigratingContainers:
 
     def __init__(self, registry: Registry, servers: ContainerServers, log: SwiftLogger) -> None:
         self._registry = registry
+        self._own = OwnBuckets(registry)
         self._servers = servers
         self._log = log
 
@@ -113,6 +115,7 @@ class MigratingContainers:
     def source_headers(self, mapping: ContainerMapping) -> Mapping[str, str] | None:
         """Return the headers of the source, or None if there is no such bucket. Raises RemoteError."""
         try:
+            self._own.require(mapping)
             return self._registry.provider(mapping.credentials).head_bucket(mapping.bucket)
         except NotFound:
             return None

@@ -15,6 +15,7 @@ from s3_sync.cluster.newest import Deleted, NewestState, Present
 from s3_sync.cluster.subrequest import SubrequestWriter
 from s3_sync.errors import LocalChanged, LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.largeobject.manifest import Manifest
+from s3_sync.model.migration import check_past
 from s3_sync.model.objects import ObjectInfo
 from s3_sync.runtime.concurrency import Pool
 from s3_sync.shunt.headers import S3_ETAG, is_deleted, stored_headers, written_at
@@ -78,6 +79,8 @@ class Restores:
         feed.
         """
         mapping = lookup.target.mapping
+        if mapping.migration is not None and written_at(info).seconds > time.time():
+            return None  # some stores round times up: the next read may do it
         key = (mapping.account, lookup.container, lookup.name)
         if key in self._running or self._failed.get(key, 0.0) > time.monotonic():
             return None
@@ -152,6 +155,7 @@ class Restores:
         headers, migrated = _headers(info, manifest), None
         if mapping.migration is not None:
             migrated = as_migrated(mapping, lookup.bucket, info)
+            check_past(migrated.version, time.time())
             is_one = manifest is None and (migrated.part_size > 0 or info.size > MAX_FILE_SIZE)
             headers |= object_marks(mapping, migrated, info, is_one)
             if migrated.part_size:

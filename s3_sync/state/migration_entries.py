@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from s3_sync.config.settings import EVERY_CONTAINER, Mapping
 from s3_sync.streams.small_files import is_text, parse_json
@@ -19,17 +19,15 @@ SECRETS = ("aws_secret", "aws_session_token", "secret", "session_token")
 Entry = dict[str, Any]
 
 
-class Wanted:
-    """The buckets and containers of migrations from one source."""
+class Key(NamedTuple):
+    """What entries are looked up by: their source, as JSON, and its bucket; "/*": all of them."""
 
-    def __init__(self, wanted: list[Entry]) -> None:
-        self._by_bucket: dict[object, list[Entry]] = {}
-        for each in wanted:
-            self._by_bucket.setdefault(each.get("aws_bucket"), []).append(each)
+    source: str
+    bucket: str
 
-    def has(self, entry: Entry) -> bool:
-        buckets = (entry.get("aws_bucket"), EVERY_CONTAINER)
-        return any(is_same(entry, each) for bucket in buckets for each in self._by_bucket.get(bucket, ()))
+    @property
+    def of_all(self) -> Key:
+        return self._replace(bucket=EVERY_CONTAINER)
 
 
 def configuration(mapping: Mapping) -> Entry:
@@ -49,8 +47,9 @@ def has_names(entry: Entry) -> bool:
     return all(entry.get(key) is None or is_text(entry[key]) for key in ("aws_bucket", "container"))
 
 
-def source_of(entry: Entry) -> str:
-    return json.dumps([value_of(entry, key) for key in SOURCE])
+def key_of(entry: Entry) -> Key:
+    source = json.dumps([value_of(entry, key) for key in SOURCE])
+    return Key(source, str(entry.get("aws_bucket") or EVERY_CONTAINER))
 
 
 def value_of(entry: Entry, key: str) -> object:

@@ -22,11 +22,11 @@ from s3_sync.state.migration_entries import (
     SECRETS,
     SOURCE,
     Entry,
-    Wanted,
+    Key,
     configuration,
     has_names,
     is_same,
-    source_of,
+    key_of,
     value_of,
 )
 from s3_sync.streams.small_files import is_count, is_text, number, parse_json, read_file
@@ -131,7 +131,8 @@ class MigrationStatuses:
         self._interval = interval
         self._observed = observed
         self._lock = threading.Lock()
-        self._entries: dict[str, list[Entry]] | None = None
+        #: by source and bucket: an account may have thousands of them
+        self._entries: dict[Key, list[Entry]] | None = None
         #: by account and container, as they were read
         self._before: dict[tuple[str, str], Entry] = {}
         self._dirty = False
@@ -149,9 +150,8 @@ class MigrationStatuses:
         if not mapping.is_account_wide:
             return [mapping]
         with self._lock:
-            wanted = configuration(mapping)
-            found = [each for each in self._all() if is_same(each, wanted)]
-        names = {name for each in found if is_text(name := each.get("aws_bucket"))}
+            source = key_of(configuration(mapping)).source
+            names = {key.bucket for key in self._loaded() if key.source == source}
         return [mapping.of_container(name) for name in sorted(names - {EVERY_CONTAINER})]
 
     def save_pass(
@@ -193,15 +193,17 @@ class MigrationStatuses:
         """Remove what belongs to none of these migrations, and write the file. An account-wide one keeps all
         of its containers."""
         with self._lock:
-            wanted: dict[str, list[Entry]] = {}
+            wanted: dict[Key, list[Entry]] = {}
             for mapping in handled:
                 each = configuration(mapping)
-                wanted.setdefault(source_of(each), []).append(each)
-            kept: dict[str, list[Entry]] = {}
-            for source, entries in self._loaded().items():
-                names = Wanted(wanted.get(source, []))
-                if found := [each for each in entries if names.has(each)]:
-                    kept[source] = found
+                wanted.setdefault(key_of(each), []).append(each)
+            kept: dict[Key, list[Entry]] = {}
+            for key, entries in self._loaded().items():
+                of_bucket, of_all = wanted.get(key, []), wanted.get(key.of_all, [])
+                if of_all or key == key.of_all:
+                    kept[key] = entries
+                elif found := [each for each in entries if any(is_same(each, one) for one in of_bucket)]:
+                    kept[key] = found
             if sum(map(len, kept.values())) != sum(map(len, self._loaded().values())):
                 self._entries, self._dirty = kept, True
             self._write()
@@ -222,7 +224,8 @@ class MigrationStatuses:
             raise StateError(f"cannot tidy up beside {self._path}: {error}") from error
 
     def _find(self, wanted: Entry) -> Entry | None:
-        entries = self._loaded().get(source_of(wanted), [])
+        key = key_of(wanted)
+        entries = (*self._loaded().get(key, ()), *self._loaded().get(key.of_all, ()))
         return next((each for each in entries if is_same(each, wanted)), None)
 
     def _entry(self, mapping: Mapping) -> Entry:
@@ -233,7 +236,7 @@ class MigrationStatuses:
         if found is None:
             self._tell_of_change(wanted)
             found = {}
-            self._loaded().setdefault(source_of(wanted), []).append(found)
+            self._loaded().setdefault(key_of(wanted), []).append(found)
         if not isinstance(status, dict) or status.get("source", mapping.fingerprint) != mapping.fingerprint:
             status = {}
         found.clear()
@@ -251,13 +254,13 @@ class MigrationStatuses:
     def _all(self) -> list[Entry]:
         return [each for entries in self._loaded().values() for each in entries]
 
-    def _loaded(self) -> dict[str, list[Entry]]:
+    def _loaded(self) -> dict[Key, list[Entry]]:
         if self._entries is None:
             self._entries = {}
             for each in self._read():
                 for key in SECRETS:
                     each.pop(key, None)
-                self._entries.setdefault(source_of(each), []).append(each)
+                self._entries.setdefault(key_of(each), []).append(each)
                 self._before[str(each.get("account")), str(each.get("container"))] = each
         return self._entries
 

@@ -12,6 +12,7 @@ from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
 from s3_sync.daemon.name_locks import NameLocks
 from s3_sync.daemon.stop import LinkedStop
+from s3_sync.daemon.timetable import Timetable
 from s3_sync.errors import SyncError
 from s3_sync.model.outcomes import Outcome
 from s3_sync.providers.base import Bucket
@@ -95,7 +96,7 @@ class ContainerCrawl:
         self._container_index: AccountSegmentIndex | None = None
         self._sweeps = Sweeps(context, mapping, self._lifecycle, self._sweep_services)
         self._gate = context.registry.limiter(mapping)
-        self._closed = False
+        self._timetable = Timetable(self._gate, mapping.label)
         self._large = LargeObjects(
             context,
             mapping,
@@ -141,7 +142,7 @@ class ContainerCrawl:
             or self._sweeps.failed
             or self._expiry_rule.failing
             or any(database.is_failing for database in self._databases.values())
-            or (self._context.once and (self._closed or self._holds_deletes))
+            or (self._context.once and (self._timetable.closed or self._holds_deletes))
         )
 
     @property
@@ -156,7 +157,7 @@ class ContainerCrawl:
     def step(self) -> StepResult:
         """Run one batch of each kind of work."""
         self._heartbeat.begin()
-        if self._is_paused() or self._is_closed_by_timetable():
+        if self._is_paused() or self._timetable.is_closed():
             step = StepResult(False)
         else:
             step = self._backoff.guard(self._checked_step)
@@ -255,17 +256,6 @@ class ContainerCrawl:
         self._turns += 1
         start = self._turns % len(databases) if databases else 0
         return databases[start:] + databases[:start]
-
-    def _is_closed_by_timetable(self) -> bool:
-        """Whether the rate limit's timetable allows no new work now. Work in flight continues."""
-        closed = self._gate.is_closed
-        if closed != self._closed:
-            self._closed = closed
-            what = (
-                "nothing is started until the timetable allows it" if closed else "resumed by the timetable"
-            )
-            log.info("%s: %s", self.mapping.label, what)
-        return closed
 
     def _is_outage(self, fresh: tuple[Outcome, ...], retried: tuple[Outcome, ...]) -> bool:
         """Whether the store, and not single objects, is failing.

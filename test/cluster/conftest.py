@@ -18,6 +18,7 @@ from servers.descriptors import NOTE, left_open
 from servers.file_pair import FilePair
 from servers.gcs_pair import GcsPair
 from servers.local import Local, Open, left_open_here
+from servers.migrator import Migration, Migrator, NewMigrator, WholeAccount
 from servers.pair import Pair, Store, new_pair
 from servers.shared_directory import SharedDirectory
 from servers.shunted import Archive, Shunted
@@ -138,6 +139,21 @@ def new_daemon(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewDaemon]:
             daemon = SyncDaemon(cluster, tmp_path / f"daemon{next(number)}", mappings, **settings)
             stack.callback(daemon.stop)
             return daemon
+
+        yield new
+
+
+@pytest.fixture
+def new_migrator(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewMigrator]:
+    """``new_migrator(*migrations, **settings)``: a migrator of a node that ends with the test."""
+    with ExitStack() as stack:
+        number = iter(range(100))
+
+        def new(*migrations: Migration | WholeAccount, **settings: Any) -> Migrator:
+            entries = [each.entry for each in migrations]
+            migrator = Migrator(swift, tmp_path / f"migrator{next(number)}", entries, **settings)
+            stack.callback(migrator.stop)
+            return migrator
 
         yield new
 

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from servers.migrator import Migration, Migrator, S3Migration, SwiftMigration
+from servers.migrator import NewMigrator, S3Migration, SwiftMigration
 from servers.pair import Store
 from servers.swift import SwiftCluster
-
-NewMigrator = Callable[..., Migrator]
-
-
-@pytest.fixture
-def new_migrator(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewMigrator]:
-    """``new_migrator(*migrations, **settings)``: ends with the test."""
-    made: list[Migrator] = []
-
-    def new(*migrations: Migration, **settings: Any) -> Migrator:
-        directory = tmp_path / f"migrator-{len(made)}"
-        made.append(Migrator(swift, directory, [each.entry for each in migrations], **settings))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.stop()
 
 
 def test_objects_of_a_bucket_are_copied_with_their_metadata(

@@ -83,7 +83,7 @@ DIVISION = (
     Mutant(
         "the marker of a migration never passes a batch that is under way",
         _JOB,
-        "while current.flights and not current.flights[0].remaining:",
+        "while current.flights and not (current.flights[0].remaining or current.flights[0].is_skipped):",
         "while current.flights:",
         _CRASHES,
     ),

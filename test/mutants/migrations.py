@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mutants.large_migrations import LARGE_MIGRATIONS
 from mutants.mutant import Mutant
 
 _UNIT = "test/unit/migrate"
@@ -9,6 +10,35 @@ _DELETES, _SEGMENTS = f"{_UNIT}/test_deletes.py", f"{_UNIT}/test_own_segments.py
 _CONTAINERS, _ACCOUNT = f"{_UNIT}/test_containers.py", f"{_UNIT}/test_account_migration.py"
 
 MIGRATIONS = (
+    # times
+    Mutant(
+        "nothing gets a time that has not come, at which clients' writes would be lost",
+        "model/migration.py",
+        "    if version.raw > Timestamp.from_seconds(now).raw:",
+        "    if False:",
+        f"{_UNIT}/test_future_times.py",
+    ),
+    Mutant(
+        "no source makes its metadata win for good by a time that has not come",
+        "migrate/containers.py",
+        "        if told > math.ceil(self._clock.now()) * UNITS:",
+        "        if False:",
+        f"{_UNIT}/test_future_times.py",
+    ),
+    Mutant(
+        "a source that names a container for older versions does not take over a client's",
+        "migrate/containers.py",
+        "        if not self._mapping.is_account and not self._is_ours(versions):",
+        "        if False:",
+        _CONTAINERS,
+    ),
+    Mutant(
+        "a stranger's bucket with the name of a client's container is not shown",
+        "shunt/own_buckets.py",
+        "        if name not in account.names:\n            raise",
+        "        if False:\n            raise",
+        "test/unit/shunt/test_own_buckets.py",
+    ),
     # what belongs to a migration
     Mutant(
         "what has no mark is a client's",
@@ -245,4 +275,5 @@ MIGRATIONS = (
         "changes",
         _CONTAINERS,
     ),
+    *LARGE_MIGRATIONS,
 )

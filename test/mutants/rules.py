@@ -7,7 +7,6 @@ from mutants.azure import AZURE
 from mutants.cursors import CURSORS
 from mutants.division import DIVISION
 from mutants.gcs import GCS
-from mutants.large_migrations import LARGE_MIGRATIONS
 from mutants.live import LIVE
 from mutants.logins import LOGINS
 from mutants.migrations import MIGRATIONS
@@ -28,7 +27,6 @@ MUTANTS = (
     *CURSORS,
     *DIVISION,
     *MIGRATIONS,
-    *LARGE_MIGRATIONS,
     *TRIALS,
     Mutant(
         "other nodes' rows are verified after the slack",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -155,3 +156,7 @@ class WholeAccount:
         wanted = ("x-container-meta-", "x-container-read", "x-container-write", "x-versions-location")
         wanted += ("x-history-location", "x-account-meta-", "x-account-access-control")
         return {name: value for name, value in found.items() if name.startswith(wanted)}
+
+
+#: what the fixture `new_migrator` gives: migrations and settings in, a migrator that ends with the test
+NewMigrator = Callable[..., Migrator]

@@ -56,7 +56,9 @@ print(*sorted(set(sys.argv[2:]) & set(sys.modules)))
 """
 
 
-@pytest.mark.parametrize("module", ["sync.main", "admin.main", "verify.main", "shunt.middleware"])
+@pytest.mark.parametrize(
+    "module", ["sync.main", "migrate.main", "admin.main", "verify.main", "shunt.middleware"]
+)
 def test_import_of_a_program_loads_no_sdk(module: str) -> None:
     """An SDK is loaded when the first account that needs it is used."""
     command = [sys.executable, "-c", LOADED, f"s3_sync.{module}", *SDKS]

@@ -31,7 +31,7 @@ from s3_sync.migrate.compare.local_objects import LocalObjectReader
 from s3_sync.migrate.compare.objects import differences
 from s3_sync.migrate.headers import version_of
 from s3_sync.model.objects import ListedObject, ObjectInfo
-from s3_sync.model.timestamps import UNITS, iso_date_or_zero
+from s3_sync.model.timestamps import UNITS, Timestamp, iso_date_or_zero
 from s3_sync.providers.base import Bucket, ListQuery
 from s3_sync.runtime.concurrency import Pool
 
@@ -43,12 +43,14 @@ _DIGEST = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
 @dataclass(frozen=True, slots=True)
 class Sides:
     """Access to both sides. ``source`` None: it has no such bucket. ``newest(name)``: the newest local state,
-    deletions included; raises LocalUnavailable. ``failure(name)``: why the migration could not copy an
+    deletions included; ``recorded(name)``: when a client's delete of it was put on record, zero if none was;
+    both raise LocalUnavailable. ``failure(name)``: why the migration could not copy an
     object; empty if it has not failed. ``pool``: runs the requests about single objects."""
 
     client: LocalSwift
     source: Bucket | None
     newest: Callable[[str], LocalState]
+    recorded: Callable[[str], Timestamp]
     failure: Callable[[str], str]
     pool: Pool
     now: Callable[[], float]
@@ -157,8 +159,9 @@ class ContainerComparison:
         if expires is not None and expires <= now:
             return
         state = self._sides.newest(name)
-        if isinstance(state, Deleted) and state.timestamp.seconds >= written:
-            yield Finding(name, DELETED_HERE, f"by a client, at {state.timestamp.normal}")
+        deleted = state.timestamp if isinstance(state, Deleted) else self._sides.recorded(name)
+        if deleted.seconds >= written and not isinstance(state, Present):
+            yield Finding(name, DELETED_HERE, f"by a client, at {deleted.normal}")
             return
         detail = ""
         if isinstance(state, Present):

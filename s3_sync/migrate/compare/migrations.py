@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from s3_sync.cluster.client import LocalSwift, internal_client
+from s3_sync.cluster.client_writer import ClientWriter
+from s3_sync.cluster.delete_record import DeleteRecord
 from s3_sync.cluster.newest import LocalState, NewestState
 from s3_sync.cluster.reader import ObjectReader
 from s3_sync.cluster.swiftdir import use_swift_dir
@@ -170,6 +172,7 @@ class MigrationComparison:
             client=services.client,
             source=source,
             newest=partial(services.newest, mapping.account, mapping.container),
+            recorded=DeleteRecord(ClientWriter(services.client, mapping.account), mapping.container).of,
             failure=failure,
             pool=services.pool,
             now=services.now,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from s3_sync.largeobject.manifest import multipart_etag
 from s3_sync.migrate.compare.findings import DIGEST, METADATA, SIZE, UNSURE
 from s3_sync.migrate.compare.local_objects import LocalObject
-from s3_sync.model.headers import to_swift
+from s3_sync.model.headers import storable
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, is_md5
 from s3_sync.model.timestamps import Timestamp
-
-#: what Swift adds to the type of a large object
-_SWIFT_BYTES = re.compile(r"\s*;\s*swift_bytes=[0-9]+")
 
 
 def differences(local: LocalObject, source: ObjectInfo, version: Timestamp) -> Iterator[tuple[str, str]]:
@@ -71,13 +67,9 @@ def _parts(local: LocalObject) -> str:
 
 
 def _metadata(local: ObjectMeta, source: ObjectInfo) -> Iterator[tuple[str, str]]:
-    there = to_swift(source.meta)
+    there, here = storable(source.meta), storable(local)
     if source.expires is not None:
         there["x-delete-at"] = str(source.expires)
-    here = to_swift(local)
-    for headers in (here, there):
-        if "content-type" in headers:
-            headers["content-type"] = _SWIFT_BYTES.sub("", headers["content-type"])
     if "content-type" not in there:  # Swift gives every object a type
         here.pop("content-type", None)
     names = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))

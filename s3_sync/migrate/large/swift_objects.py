@@ -16,11 +16,11 @@ from s3_sync.errors import LocalChanged, NotFound, ObjectRefused, PreconditionFa
 from s3_sync.largeobject.naming import Place
 from s3_sync.largeobject.segment_places import may_hold_segments
 from s3_sync.largeobject.stored_slo import Entry, StoredSlo
-from s3_sync.migrate.headers import object_headers, version_of
+from s3_sync.migrate.headers import checked_version, object_headers
 from s3_sync.migrate.large.job import LargeJob, LargeServices
 from s3_sync.migrate.large.local_slo import put_manifest
 from s3_sync.migrate.large.stored_object import StoredThere, read_stored
-from s3_sync.model.objects import GetOptions, ListedObject
+from s3_sync.model.objects import GetOptions, ListedObject, ObjectInfo
 from s3_sync.model.segment_names import SEGMENT_SUFFIXES
 from s3_sync.providers.base import Bucket, GetResult, ListQuery
 from s3_sync.runtime.key_locks import KeyLocks
@@ -140,7 +140,7 @@ class SwiftCopier:
 
     def _copy_named(self, found: StoredThere, depth: int) -> int:
         """Copy what another object names. Returns 0 if there is something newer here."""
-        headers = object_headers(found.info, version_of(None, found.info), self._services.source_digest)
+        headers = self._headers(found.info)
         place = self.local(found.container), found.info.name
         try:
             return self._copy(_Task(found, place, headers, depth))
@@ -205,8 +205,8 @@ class SwiftCopier:
     def _copy_link(self, task: _Task) -> int:
         link = task.found.info.meta.link
         assert link is not None
-        if not link.container:
-            raise ObjectRefused("symlink_elsewhere", f"{task.found.path} leads to another account")
+        if not link.container or link.container.startswith("\0"):
+            raise ObjectRefused("symlink_elsewhere", f"{task.found.path} leads out of what is migrated")
         headers = {**task.headers, "x-symlink-target": quote(f"{self.local(link.container)}/{link.name}")}
         if link.etag:
             headers |= {"x-symlink-target-etag": link.etag, "x-symlink-target-bytes": str(link.size)}
@@ -222,13 +222,14 @@ class SwiftCopier:
     def _put_named(self, place: Place, result: GetResult) -> int:
         """Write a plain object that another one names. Returns 0 if there is something newer here."""
         try:
-            return self._put(
-                place,
-                result,
-                object_headers(result.info, version_of(None, result.info), self._services.source_digest),
-            )
+            return self._put(place, result, self._headers(result.info))
         except LocalChanged:
             return 0
+
+    def _headers(self, info: ObjectInfo) -> dict[str, str]:
+        """Return the headers of what another object names. Raises ObjectRefused (``time_in_future``)."""
+        version = checked_version(None, info, self._services.now())
+        return object_headers(info, version, self._services.source_digest)
 
     def _has(self, place: Place, etag: str, size: int) -> bool:
         found = self._writer.find(*place)

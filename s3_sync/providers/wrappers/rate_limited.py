@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TypeVar
 
-from s3_sync.model.objects import PutOptions, PutResult
-from s3_sync.providers.base import Bucket, MultipartUpload, Part
+from s3_sync.model.objects import GetOptions, PutOptions, PutResult
+from s3_sync.providers.base import Bucket, GetResult, MultipartUpload, Part
 from s3_sync.providers.large_objects import Manifests
 from s3_sync.providers.wrappers.delegate import (
     CallWrapper,
@@ -18,25 +19,32 @@ from s3_sync.providers.wrappers.rate_limits import MappingLimiter
 from s3_sync.streams.reader import Body
 
 _Result = TypeVar("_Result")
+_WHOLE = GetOptions()
 
 
 class RateLimitedBucket(DelegatingBucket):
-    """A bucket whose requests and uploaded bytes are limited by ``gate``.
+    """A bucket whose requests and transferred bytes are limited by ``gate``.
 
     Each attempt counts, so this wrapper belongs inside the retrying one. An operation that takes several
     requests, such as listing open uploads, counts as one. The bytes of objects and stored manifests count as
-    they are read for sending, so a waiting upload keeps one chunk in memory; downloads do not count.
+    they are read for sending, so a waiting upload keeps one chunk in memory. ``is_source``: objects are
+    copied from the bucket, so downloads count, too; elsewhere they do not.
     """
 
-    def __init__(self, bucket: Bucket, gate: MappingLimiter) -> None:
+    def __init__(self, bucket: Bucket, gate: MappingLimiter, is_source: bool = False) -> None:
         super().__init__(bucket, self._pass)
         self._gate = gate
+        self._is_source = is_source
+
+    def get_object(self, name: str, options: GetOptions = _WHOLE) -> GetResult:
+        result = super().get_object(name, options)
+        return _RateLimitedResult(result, self._gate) if self._is_source and self._gate.limits else result
 
     def put_object(self, name: str, body: Body, options: PutOptions) -> PutResult:
         return super().put_object(name, _rate_limited(body, self._gate), options)
 
     def _around(self, bucket: Bucket) -> Bucket:
-        return RateLimitedBucket(bucket, self._gate)
+        return RateLimitedBucket(bucket, self._gate, self._is_source)
 
     def _wrapped(self, upload: MultipartUpload) -> MultipartUpload:
         return _RateLimitedUpload(upload, self._pass, self._gate)
@@ -68,6 +76,27 @@ class _RateLimitedManifests(DelegatingManifests):
         if manifest:
             self._gate.wait_bytes(len(manifest))
         super().put(name, manifest)
+
+
+class _RateLimitedResult:
+    """An open read, whose body waits for the budget as it is read."""
+
+    def __init__(self, result: GetResult, gate: MappingLimiter) -> None:
+        self.info = result.info
+        self.byte_range = result.byte_range
+        self.body: Body = _RateLimitedBody(result.body, gate)
+        self._result = result
+
+    def close(self) -> None:
+        self._result.close()
+
+    def __enter__(self) -> _RateLimitedResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _rate_limited(body: Body, gate: MappingLimiter) -> Body:

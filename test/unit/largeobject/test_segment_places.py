@@ -33,3 +33,8 @@ def test_may_hold_segments_in_allowed_container_is_true() -> None:
 def test_may_hold_segments_with_star_is_true_everywhere() -> None:
     assert may_hold_segments("private", "scans", ("*",))
     assert may_hold_segments("scans", "scans", ("parts", "*"))
+
+
+def test_may_hold_segments_in_reserved_container_is_false_whatever_is_allowed() -> None:
+    for reserved in ("\0versions\0scans", "\0deletes\0scans"):
+        assert not may_hold_segments(reserved, "scans", ("*", reserved))

@@ -25,6 +25,7 @@ from s3_sync.model.objects import GetOptions, ObjectInfo, ObjectMeta, PutOptions
 from s3_sync.providers.base import GetResult, ListPage, ListQuery
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.open_object import OpenObject
+from s3_sync.providers.wrappers.rate_limits import MappingLimiter
 from s3_sync.runtime.concurrency import SerialPool
 from s3_sync.runtime.stats import Stats
 from s3_sync.state.controls import Controls
@@ -193,6 +194,9 @@ class MigratorNode:
 
     def provider(self, credentials: object) -> Source:
         return self.source
+
+    def limiter(self, mapping: Mapping) -> MappingLimiter:
+        return MappingLimiter("")
 
     def open_bucket(self, mapping: Mapping) -> Source:
         return self.source

@@ -147,7 +147,9 @@ class LocalCluster:
         self, method: str, path: str, headers: Mapping[str, str], query: str = "", body: Any = None
     ) -> Answer:
         _, _, below = path.partition("/")
-        _, _, name = below.partition("/")
+        container, _, name = below.partition("/")
+        if container.startswith("\0"):  # of nothing that is asked about here
+            return Answer(404)
         headers = {header.lower(): value for header, value in headers.items()}
         self._asked(method, name)
         if not name:

@@ -17,6 +17,7 @@ from s3_sync.model.migration import (
     VERSIONS_MODE,
     ContainerState,
 )
+from s3_sync.model.timestamps import Timestamp
 from s3_sync.providers.memory import MemoryProvider
 from unit.migrate.fake_local import Container
 from unit.migrate.world import World
@@ -224,6 +225,7 @@ def test_source_that_tells_whole_seconds_is_newer_in_another_second(
 
     world.clock.time = 1420070400.5  # rounded up to the first of the two
     world.local.stored["here"] = Container({"x-container-meta-a": "old"}, world.local._now())
+    world.clock.sleep(2)
     containers(world, provider=Rounding()).prepare("here")
     assert headers(world)["x-container-meta-a"] == expected
 
@@ -263,3 +265,23 @@ def test_header_that_cannot_be_sent_is_left_out(world: World) -> None:
     world.source.set("there", **{"x-container-meta-a b": "1", "x-container-meta-c": "x\ny"})
     containers(world).prepare("here")
     assert headers(world) == MIGRATING
+
+
+def test_clients_own_container_is_not_taken_over_as_that_of_older_versions(world: World) -> None:
+    """Whoever owns the source could otherwise open any container here, and write into it."""
+    world.source.set("secret", x_container_read=".r:*")
+    world.source.set("there", x_versions_location="secret")
+    world.local.stored["secret"] = Container({"x-container-read": "test:me"}, Timestamp(0))
+    assert containers(world).prepare("here") == ""
+    assert headers(world, "secret") == {"x-container-read": "test:me"}
+    assert headers(world)[VERSIONS_LOCATION] == "secret"
+    world.mapping = replace(world.account_wide, container="here", bucket="there", parent_key="all")
+    assert containers(world).prepare("here") == "secret"  # which has a migration of its own
+
+
+def test_reserved_container_is_none_for_older_versions(world: World) -> None:
+    name = "\0versions\0mine"
+    world.source.set(name)
+    world.source.set("there", x_versions_location="%00versions%00mine")
+    assert containers(world).prepare("here") == ""
+    assert list(world.local.stored) == ["here"]

@@ -15,6 +15,7 @@ from s3_sync.model.headers import (
     encode_value,
     from_swift,
     from_user_metadata,
+    storable,
     to_swift,
     to_user_metadata,
 )
@@ -260,3 +261,19 @@ class TestNamesWithUnderscore:
         meta = from_user_metadata({}, stored)
         assert not any("_" in name for name in meta.user)
         assert from_user_metadata({}, to_user_metadata(meta)) == meta
+
+
+@pytest.mark.parametrize("name", ["b", "c", "d"])
+def test_what_would_not_be_one_header_in_swift_is_left_out(name: str) -> None:
+    """A store tells it in an encoded word, which any of its clients may have written."""
+    word = {"b": "=?UTF-8?Q?a=0D=0AX-Delete-At:_1?=", "c": "=?UTF-8?B?YQA=?=", "d": "=?UTF-8?Q?a=0A?="}[name]
+    meta = from_user_metadata({"content-type": "a/b"}, {"fine": "1", name: word})
+    assert name in meta.user
+    assert storable(meta) == {"content-type": "a/b", "x-object-meta-fine": "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("a/b; swift_bytes=0;c=d", "a/b;c=d"), (";swift_bytes=1", "application/octet-stream")]
+)
+def test_sizes_in_a_content_type_are_left_out(given: str, kept: str) -> None:
+    assert storable(ObjectMeta({"content-type": given})) == {"content-type": kept}

@@ -105,6 +105,16 @@ def test_what_a_client_has_deleted_since_is_not_restored() -> None:
     assert world.put == []
 
 
+def test_object_of_the_next_second_is_not_restored_yet() -> None:
+    world = World()
+    this: Any = world
+    log: Any = Log()
+    restores = Restores(this, this, LargeObjects(), lambda: 100, log, this)
+    info = replace(PLAIN, x_timestamp=None, last_modified=time.time() + 100)
+    lookup: Any = type("Lookup", (), {"target": world.target})
+    assert restores.begin(lookup, info, True) is None
+
+
 def test_nothing_is_restored_into_a_container_that_is_gone() -> None:
     world = World()
     world.store("o")

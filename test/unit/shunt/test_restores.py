@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,8 @@ from swift.common.swob import Response
 from s3_sync.cluster.newest import Deleted, LocalState, Present, Unknown
 from s3_sync.cluster.rings import Node
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.settings import Mapping, Profile
-from s3_sync.errors import LocalUnavailable
+from s3_sync.config.settings import Mapping, MigrationOptions, Profile
+from s3_sync.errors import LocalUnavailable, ObjectRefused
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.model.timestamps import Timestamp
@@ -243,3 +244,19 @@ def test_read_of_a_range_restores_the_whole_object_from_the_store(world: World) 
     world.pool.run()
     assert world.put == {"/v1/AUTH_a/c/o": BODY}
     assert world.log.counted == ["restores.done"]
+
+
+def test_object_from_the_future_is_not_restored_from_the_source_of_a_migration(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client's write would count as older until then."""
+    monkeypatch.setattr(restores, "is_on_record", lambda *_: False)
+    provider: Any = world.bucket._provider
+    provider.clock = lambda: time.time() + 3600
+    world.bucket.put_object("o", BytesBody(BODY), PutOptions(len(BODY)))
+    lookup = world.lookup()
+    mapping = replace(lookup.target.mapping, migration=MigrationOptions())
+    lookup = replace(lookup, target=replace(lookup.target, mapping=mapping))
+    with pytest.raises(ObjectRefused) as refused:
+        world.restores.run(lookup, world.bucket.head_object("o"))
+    assert (refused.value.reason, world.put) == ("time_in_future", {})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from s3_sync.errors import StateError
+from s3_sync.state.migration_entries import is_same
 from s3_sync.state.migration_status import ContainerStatus, MigrationStatuses, PassCounts
 from unit.state.migrations import migration
 
@@ -90,6 +91,28 @@ def test_status_of_an_earlier_account_wide_migration_is_taken_over(
     assert [each.container for each in statuses.containers(every)] == ["photos"]
     assert statuses.of(every.of_container("photos")).marker == "2018/zz.jpg"
     assert statuses.of(every.of_container("others")) == ContainerStatus()
+
+
+def test_containers_of_other_sources_are_not_those_of_an_account_wide_migration(
+    statuses: MigrationStatuses, path: Path, tmp_path: Path
+) -> None:
+    old_file(path, OLD, {**OLD, "aws_bucket": "films", "account": "AUTH_other"})
+    every = migration(tmp_path, aws_bucket="/*")
+    assert [each.container for each in statuses.containers(every)] == ["photos"]
+
+
+def test_status_of_many_containers_is_found_at_once(
+    statuses: MigrationStatuses, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by a search among all of them, which would take minutes for a large account."""
+    every = migration(tmp_path, aws_bucket="/*")
+    old_file(path, *({**OLD, "aws_bucket": str(number), "container": str(number)} for number in range(100)))
+    compared: list[object] = []
+    monkeypatch.setattr(
+        "s3_sync.state.migration_status.is_same", lambda *both: compared.append(both) or is_same(*both)
+    )
+    assert statuses.of(every.of_container("99")).marker == "2018/zz.jpg"
+    assert len(compared) == 1
 
 
 def test_status_before_bytes_were_counted_is_taken_over(

@@ -65,7 +65,9 @@ class FakeLocal:
                 modified = Timestamp.parse(headers["x-timestamp"]).seconds
                 yield {"name": name, "bytes": len(body), "hash": listed, "last_modified": iso(modified)}
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], query: str = "") -> Answer:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], query: str = "", body: object = None
+    ) -> Answer:
         _, container, *rest = path.split("/", 2)
         if not rest:
             return Answer(204, tuple(self.containers_headers.get(container, {}).items()))

@@ -14,7 +14,7 @@ from s3_sync.largeobject.manifest import multipart_etag
 from s3_sync.migrate.compare.findings import Finding
 from s3_sync.migrate.compare.local_objects import LocalObjectReader
 from s3_sync.migrate.compare.migrations import CompareOptions, CompareServices, MigrationComparison, Summary
-from s3_sync.model.migration import CONTAINER_STATE, SOURCE_ETAG
+from s3_sync.model.migration import CONTAINER_STATE, SOURCE_ETAG, deletes_container, deletes_name
 from s3_sync.model.objects import ObjectMeta, PutOptions
 from s3_sync.providers.memory import MemoryProvider
 from s3_sync.providers.registry import Registry
@@ -123,6 +123,14 @@ def test_delete_by_a_client_is_told_from_a_missing_object(compared: Compared) ->
     compared.put("a")
     compared.put("b")
     compared.local.deleted = {"a": 1001.0, "b": 999.0}
+    assert compared.kinds() == {"a": "deleted_here", "b": "missing"}
+
+
+def test_delete_that_swift_has_forgotten_is_still_on_record(compared: Compared) -> None:
+    compared.put("a")
+    compared.put("b")
+    for name, at in (("a", 1001.0), ("b", 999.0)):
+        compared.local.put(deletes_container("photos"), deletes_name(name), b"", at=at)
     assert compared.kinds() == {"a": "deleted_here", "b": "missing"}
 
 

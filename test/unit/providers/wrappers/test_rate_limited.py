@@ -10,7 +10,7 @@ import pytest
 
 from s3_sync.config.budgets import AccountBudget, Budget, Hours, Rates
 from s3_sync.config.credentials.s3 import S3Credentials
-from s3_sync.config.settings import Mapping, Profile
+from s3_sync.config.settings import Mapping, MigrationOptions, Profile
 from s3_sync.errors import RemoteUnavailable
 from s3_sync.model.keys import KeyNamer
 from s3_sync.model.objects import ObjectInfo, ObjectMeta, PutOptions
@@ -227,3 +227,19 @@ def test_fit_batch_is_bounded_by_the_request_rate(clock: Clock) -> None:
     gate = made.limiter(limited(Budget()))
     assert (gate.fit_batch(1000, 30.0), gate.fit_batch(10, 30.0), gate.fit_batch(1000, 0.1)) == (60, 10, 1)
     assert made.limiter(mapping("free")).fit_batch(1000, 30.0) == 1000
+
+
+@pytest.mark.parametrize("migration", [None, MigrationOptions()], ids=["mapping", "migration"])
+def test_downloads_count_where_the_bucket_is_a_source(
+    clock: Clock, migration: MigrationOptions | None
+) -> None:
+    of = replace(limited(Budget(Rates(bytes_per_second=100_000))), migration=migration)
+    target = bucket(budgets(clock, of), of)
+    put(target, 100_000)
+    clock.now += 10.0
+    begun = clock.now
+    for _ in range(3):
+        with target.get_object("x") as result:
+            assert len(result.body.read()) == 100_000
+            assert result.info.size == 100_000
+    assert clock.now - begun == pytest.approx(0.0 if migration is None else 2.0, abs=0.1)
