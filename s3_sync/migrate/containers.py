@@ -19,10 +19,12 @@ from s3_sync.errors import LocalUnavailable, NotFound, ObjectRefused, SyncError
 from s3_sync.model.migration import (
     CONTAINER_SOURCE,
     CONTAINER_STATE,
+    CONTAINER_WRITTEN,
     VERSIONS_LOCATION,
     VERSIONS_MODE,
     ContainerState,
     container_headers,
+    metadata_digest,
 )
 from s3_sync.model.timestamps import UNITS, Timestamp, http_date_or_zero
 from s3_sync.providers.base import Provider
@@ -41,12 +43,14 @@ _Headers = Dict[str, str]
 @dataclass(frozen=True, slots=True)
 class _Local:
     """A local container. ``headers``: those that a migration may set. ``source``: digest of the source of the
-    migration that has created it, empty if that is unknown."""
+    migration that has created it, empty if that is unknown. ``is_untouched``: the headers are those that a
+    migration has given it."""
 
     headers: _Headers
     state: ContainerState | None
     source: str
     changed: Timestamp
+    is_untouched: bool
 
 
 class Containers:
@@ -148,17 +152,19 @@ class Containers:
             self._create(container, container_headers(headers))
             return True
         changes: dict[str, str] = {}
-        if headers and (force or self._is_newer(headers, local)):
+        if headers and (force or local.is_untouched or self._is_newer(headers, local)):
             wanted = container_headers(headers)
             changes = {name: value for name, value in wanted.items() if local.headers.get(name) != value}
             changes.update((name, "") for name in local.headers if name not in wanted)
+            if changes and local.state is not None:
+                changes[CONTAINER_WRITTEN] = metadata_digest(wanted)
         if local.state is ContainerState.SOURCE_DELETED:
             self._post(container, {**changes, CONTAINER_STATE: ContainerState.MODIFIED.value})
             log.info("%s/%s: its source is back", self._mapping.account, container)
         elif changes:
             self._post(container, changes)
         if changes:
-            told = ", ".join(sorted(changes))
+            told = ", ".join(sorted(changes.keys() - {CONTAINER_WRITTEN}))
             log.info("%s/%s: changed as at the source: %s", self._mapping.account, container, told)
         return bool(changes)
 
@@ -188,13 +194,16 @@ class Containers:
         state = lower.get(CONTAINER_STATE)
         versioning = {name: lower[name] for name in _VERSIONING if lower.get(name)}
         settable = container_headers(lower) | versioning
-        return _Local(settable, ContainerState.parse(state), lower.get(CONTAINER_SOURCE, ""), changed)
+        is_untouched = lower.get(CONTAINER_WRITTEN) == metadata_digest(settable)
+        source = lower.get(CONTAINER_SOURCE, "")
+        return _Local(settable, ContainerState.parse(state), source, changed, is_untouched)
 
     def _create(self, container: str, headers: _Headers) -> None:
         sent = {
             **headers,
             CONTAINER_STATE: ContainerState.MIGRATING.value,
             CONTAINER_SOURCE: self._digest(container),
+            CONTAINER_WRITTEN: metadata_digest(headers),
         }
         if policy := self._mapping.profile.storage_policy:
             sent["X-Storage-Policy"] = policy

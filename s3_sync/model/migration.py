@@ -6,6 +6,8 @@ the names and values of this module must never change.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from enum import Enum
 from urllib.parse import unquote
@@ -27,6 +29,8 @@ SOURCE_ETAG = "x-object-transient-sysmeta-multi-cloud-internal-migrator-remote-e
 CONTAINER_STATE = "x-container-sysmeta-multi-cloud-internal-migrator"
 #: of a container that a migration has created: as SOURCE
 CONTAINER_SOURCE = f"{CONTAINER_STATE}-source"
+#: of a container: digest of the metadata that the migration has given it last (``metadata_digest``)
+CONTAINER_WRITTEN = f"{CONTAINER_STATE}-written"
 #: system headers in which Swift's versioned_writes keeps X-Versions-Location and X-History-Location
 VERSIONS_LOCATION = "x-container-sysmeta-versions-location"
 VERSIONS_MODE = "x-container-sysmeta-versions-mode"
@@ -70,6 +74,11 @@ def container_headers(source: Mapping[str, str]) -> dict[str, str]:
         if source.get(name) and not unquote(source[name]).lstrip("/").startswith(_RESERVED):
             found |= {VERSIONS_LOCATION: source[name], VERSIONS_MODE: mode}
     return found
+
+
+def metadata_digest(headers: Mapping[str, str]) -> str:
+    """Return a digest of a container's metadata, for which names are in lower case."""
+    return hashlib.sha256(json.dumps(sorted(headers.items())).encode()).hexdigest()[:32]
 
 
 def _is_metadata(name: str) -> bool:

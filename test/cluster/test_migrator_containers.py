@@ -55,6 +55,7 @@ def test_account_is_migrated_with_metadata_acls_and_versions_and_follows_later_c
     assert len(swift.names("old versions")) == 1
     swift.put("photos", "name", b"third, by a client")
     assert len(swift.names("old versions")) == 2
+    time.sleep(TICK)
     source.request("POST", "photos", headers={"X-Container-Meta-Color": "", "X-Container-Write": "others:*"})
     source.request("POST", "", headers={"X-Account-Meta-A": ""})
     with swift.cluster.count_requests() as count:

@@ -13,6 +13,7 @@ from s3_sync.migrate.containers import Containers, versions_container
 from s3_sync.model.migration import (
     CONTAINER_SOURCE,
     CONTAINER_STATE,
+    CONTAINER_WRITTEN,
     VERSIONS_LOCATION,
     VERSIONS_MODE,
     ContainerState,
@@ -31,9 +32,11 @@ def containers(world: World, **more: Any) -> Containers:
 
 
 def headers(world: World, container: str = "here") -> dict[str, str]:
-    """Without the mark of the source."""
+    """Without the marks of the source and of what was written."""
     stored = world.local.stored[container].headers
-    return {name: value for name, value in stored.items() if name != CONTAINER_SOURCE}
+    return {
+        name: value for name, value in stored.items() if name not in (CONTAINER_SOURCE, CONTAINER_WRITTEN)
+    }
 
 
 def test_missing_container_is_created_as_at_the_source(world: World) -> None:
@@ -203,6 +206,7 @@ def test_change_at_the_source_during_the_creation_is_not_lost(world: World) -> N
 
 def test_change_at_a_source_whose_clock_is_behind_is_made_here(world: World) -> None:
     prepared(world, x_container_meta_a="1")
+    world.local.stored["here"].headers["x-container-meta-b"] = "client's"  # so that times decide
     world.clock.time -= 30
     world.source.set("there", x_container_meta_a="2")
     world.clock.time += 30
@@ -228,6 +232,25 @@ def test_source_that_tells_whole_seconds_is_newer_in_another_second(
     world.clock.sleep(2)
     containers(world, provider=Rounding()).prepare("here")
     assert headers(world)["x-container-meta-a"] == expected
+
+
+def test_change_within_the_second_of_the_migration_s_own_is_made_here(world: World) -> None:
+    class Rounding(MemoryProvider):
+        color = "red"
+
+        def head_bucket(self, name: str) -> dict[str, str]:
+            return {"x-container-meta-color": self.color, "last-modified": "Thu, 01 Jan 2015 00:00:01 GMT"}
+
+    world.clock.time = 1420070400.5  # rounded up to that time
+    provider = Rounding()
+    found = containers(world, provider=provider)
+    found.prepare("here")
+    provider.color = "blue"
+    found.prepare("here")
+    assert headers(world)["x-container-meta-color"] == "blue"
+    world.local.stored["here"].headers["x-container-meta-color"] = "client's"
+    found.prepare("here")
+    assert headers(world)["x-container-meta-color"] == "client's"
 
 
 def test_container_of_a_client_gets_no_state(world: World) -> None:
