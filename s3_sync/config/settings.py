@@ -153,6 +153,12 @@ class Mapping:
         return bool(self.parent_key) or self.container == EVERY_CONTAINER
 
     @property
+    def covers_account(self) -> bool:
+        """Whether its entry covers every container of the account; not so for the container of older versions
+        that a single migration takes with it, although that has a ``parent_key``."""
+        return self.is_account_wide or self.parent_key.startswith(f"{self.account}{EVERY_CONTAINER}#")
+
+    @property
     def lane(self) -> str:
         """Key of the lane whose threads serve this mapping: one per store, and one per budget within a store,
         so that a mapping that waits for its budget does not block others."""
@@ -220,7 +226,7 @@ class Mapping:
         """Where segments of large objects are, if the store is another Swift."""
         if self.credentials.shares_bucket:
             return None
-        return SegmentNamer(self.container, self.bucket, self.bucket_prefix if self.parent_key else None)
+        return SegmentNamer(self.container, self.bucket, self.bucket_prefix if self.covers_account else None)
 
     @property
     def lifetime(self) -> Lifetime:

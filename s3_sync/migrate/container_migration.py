@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from s3_sync.config.coverage import Coverage
+from s3_sync.config.coverage import SEGMENTS, Coverage
 from s3_sync.config.settings import Mapping, MigrationOptions
 from s3_sync.daemon.job import StepResult
 from s3_sync.daemon.job_backoff import JobBackoff
@@ -215,9 +215,12 @@ class ContainerMigration:
             AccountMetadata(context.client, provider, mapping).reconcile()
         containers = Containers(context.client, provider, mapping, context.clock, bucket.clock_offset)
         versions = containers.prepare(mapping.container)
+        if containers.left_alone:
+            level = self._log_once.level_for("versions", containers.left_alone)
+            why = "%s: older versions are not migrated: their container %s is a client's here"
+            log.log(level, why, mapping.label, containers.left_alone)
         if versions and not mapping.is_account and self.children is None:  # else it has a job of its own
-            older = replace(mapping, container=versions, bucket=versions, parent_key=mapping.journal_key)
-            self.children = {versions: older}
+            self.children = {versions: of_older_versions(mapping, versions)}
         if self._deletes is None:
             self._deletes = container_deletes(context, mapping, provider, bucket)
         self._deletes.nodes = share.nodes
@@ -304,3 +307,20 @@ class ContainerMigration:
         is_reset = current.is_new and not current.after
         current.is_new = False
         self._context.statuses.save_pass(self.mapping, marker, current.take_counts(), is_reset, ended)
+
+
+def of_older_versions(mapping: Mapping, container: str) -> Mapping:
+    """Return the mapping for the container of older versions of a single migration. Segments of what it has
+    are where those of the current versions are."""
+    places = (
+        *mapping.profile.segment_containers,
+        mapping.bucket,
+        *(mapping.bucket + each for each in SEGMENTS),
+    )
+    return replace(
+        mapping,
+        container=container,
+        bucket=container,
+        parent_key=mapping.journal_key,
+        profile=replace(mapping.profile, segment_containers=places),
+    )

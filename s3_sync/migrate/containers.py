@@ -71,6 +71,8 @@ class Containers:
         self._writer = ClientWriter(client, mapping.account)
         self._clock = clock or Clock()
         self._behind = round(min(0.0, clock_offset) * UNITS)
+        #: a container of older versions that is a client's here
+        self.left_alone = ""
 
     def prepare(self, container: str) -> str:
         """Make the local container agree with the bucket at the source, and create it if it is missing.
@@ -98,8 +100,8 @@ class Containers:
             headers = self._head(versions)
         except NotFound:
             return ""  # it refuses that at the source, too
-        if not self._mapping.is_account and not self._is_ours(versions):
-            log.debug("%s: %s is a client's; no older versions are migrated", self._mapping.label, versions)
+        if not self._mapping.covers_account and not self._is_ours(versions):
+            self.left_alone = versions
             return ""
         self._agree(versions, headers)
         return versions

@@ -77,7 +77,7 @@ class ObjectMigration:
             count=count,
             prepare=self._prepare_segments,
             # what every container of an account has is migrated in any case
-            allowed=(EVERYWHERE,) if mapping.is_account else mapping.profile.segment_containers,
+            allowed=(EVERYWHERE,) if mapping.covers_account else mapping.profile.segment_containers,
             now=context.clock.now,
             source_digest=mapping.source_digest,
         )

@@ -28,7 +28,7 @@ MIGRATIONS = (
     Mutant(
         "a source that names a container for older versions does not take over a client's",
         "migrate/containers.py",
-        "        if not self._mapping.is_account and not self._is_ours(versions):",
+        "        if not self._mapping.covers_account and not self._is_ours(versions):",
         "        if False:",
         _CONTAINERS,
     ),

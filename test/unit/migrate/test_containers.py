@@ -8,7 +8,10 @@ from typing import Any, cast
 import pytest
 
 from s3_sync.cluster.client import LocalSwift
+from s3_sync.config.settings import Mapping
 from s3_sync.errors import AccessDenied, LocalUnavailable, NotFound, ObjectRefused, SyncError
+from s3_sync.largeobject.segment_places import may_hold_segments
+from s3_sync.migrate.container_migration import of_older_versions
 from s3_sync.migrate.containers import Containers, versions_container
 from s3_sync.model.migration import (
     CONTAINER_SOURCE,
@@ -29,6 +32,10 @@ MIGRATING = {CONTAINER_STATE: "migrating"}
 def containers(world: World, **more: Any) -> Containers:
     client = cast(LocalSwift, world.local)
     return Containers(client, more.pop("provider", world.source), world.mapping, world.clock, **more)
+
+
+def containers_of(world: World, mapping: Mapping) -> Containers:
+    return Containers(cast(LocalSwift, world.local), world.source, mapping, world.clock)
 
 
 def headers(world: World, container: str = "here") -> dict[str, str]:
@@ -295,10 +302,15 @@ def test_clients_own_container_is_not_taken_over_as_that_of_older_versions(world
     world.source.set("secret", x_container_read=".r:*")
     world.source.set("there", x_versions_location="secret")
     world.local.stored["secret"] = Container({"x-container-read": "test:me"}, Timestamp(0))
-    assert containers(world).prepare("here") == ""
+    found = containers(world)
+    assert (found.prepare("here"), found.left_alone) == ("", "secret")
     assert headers(world, "secret") == {"x-container-read": "test:me"}
     assert headers(world)[VERSIONS_LOCATION] == "secret"
-    world.mapping = replace(world.account_wide, container="here", bucket="there", parent_key="all")
+    world.source.set("archive", x_versions_location="secret")
+    older = of_older_versions(world.mapping, "archive")
+    assert containers_of(world, older).prepare("archive") == ""
+    assert headers(world, "secret") == {"x-container-read": "test:me"}
+    world.mapping = replace(world.account_wide.of_container("there"), container="here")
     assert containers(world).prepare("here") == "secret"  # which has a migration of its own
 
 
@@ -309,3 +321,16 @@ def test_reserved_container_is_none_for_older_versions(world: World) -> None:
     assert containers(world).prepare("here") == ""
     assert list(world.local.stored) == ["here"]
     assert VERSIONS_LOCATION not in headers(world)
+
+
+def test_older_versions_name_no_segments_and_links_outside_of_their_migration(world: World) -> None:
+    """Whoever owns the source could otherwise have objects written into any container here."""
+    older = of_older_versions(world.mapping, "archive")
+    assert older.control_key == world.mapping.journal_key
+    assert not older.covers_account
+    assert older.segments is not None
+    assert [older.segments.copied(name) for name in ("archive", "secret")] == ["archive", ""]
+    allowed = older.profile.segment_containers
+    held = [may_hold_segments(name, "archive", allowed) for name in ("archive", "there_segments", "secret")]
+    assert held == [True, True, False]
+    assert world.account_wide.of_container("c").covers_account
