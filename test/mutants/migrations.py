@@ -257,7 +257,7 @@ MIGRATIONS = (
     Mutant(
         "a container that was changed here later stays as it is",
         "migrate/containers.py",
-        "if headers and (force or self._is_newer(headers, local)):",
+        "if headers and (force or local.is_untouched or self._is_newer(headers, local)):",
         "if headers:",
         _CONTAINERS,
     ),
