@@ -39,6 +39,13 @@ MIGRATIONS = (
         "        if False:\n            raise",
         "test/unit/shunt/test_own_buckets.py",
     ),
+    Mutant(
+        "older versions of a single container lead to no other container",
+        "config/settings.py",
+        'self.parent_key.startswith(f"{self.account}{EVERY_CONTAINER}#")',
+        "bool(self.parent_key)",
+        _CONTAINERS,
+    ),
     # what belongs to a migration
     Mutant(
         "what has no mark is a client's",
