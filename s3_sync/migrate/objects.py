@@ -100,6 +100,8 @@ class ObjectMigration:
         """Do what was decided for a listed object. Raises StateError; every other error is recorded."""
         try:
             copied = self._copy(listed, action)
+        except Archived as error:
+            return self._failed(listed, self._retrieved(listed, error))
         except SyncError as error:
             return self._failed(listed, error)
         self._context.failures.settle(self._key, [listed.name])
@@ -158,6 +160,18 @@ class ObjectMigration:
         if self._has_record is None:
             self._has_record = self._record.exists
         return self._has_record and self._record.of(listed.name) > source_version(listed.last_modified, 0.0)
+
+    def _retrieved(self, listed: ListedObject, archived: Archived) -> Archived:
+        """Have the store retrieve an archived object if the configuration says so. Returns the error with
+        what came of that."""
+        wanted = self._mapping.profile.archive_restore
+        if wanted is None or self._context.dry_run:
+            return archived
+        try:
+            found = self._bucket.retrieve_object(listed.name, wanted.days, wanted.tier)
+        except SyncError as refused:
+            return Archived(f"{archived}; it cannot be retrieved: {refused}")
+        return Archived(f"{archived}; retrieval {found.value}")
 
     def _failed(self, listed: ListedObject, error: SyncError) -> Result:
         reason, now = error.reason, self._context.clock.now()

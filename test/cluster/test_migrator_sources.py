@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from servers.daemon import NewDaemon
-from servers.migrator import Migrator, S3Migration
+from servers.migrator import NewMigrator, S3Migration
 from servers.pair import Pair, Store
 from servers.raw_swift import RawSwift
 from servers.swift import SwiftCluster
 
-NewMigrator = Callable[..., Migrator]
 #: of a mapping, what a migration from its bucket has, too
 _NOT_OF_MIGRATIONS = {"container", "hashed_prefix", "custom_prefix"}
 COMPARED = ("content-type", "x-object-meta-farbe", "x-delete-at", "etag", "content-length")
 
 
-@pytest.fixture
-def new_migrator(swift: SwiftCluster, tmp_path: Path) -> Iterator[NewMigrator]:
-    """``new_migrator(*entries, **settings)``: ends with the test."""
-    made: list[Migrator] = []
-
-    def new(*entries: dict[str, Any], **settings: Any) -> Migrator:
-        made.append(Migrator(swift, tmp_path / f"migrator-{len(made)}", list(entries), **settings))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.stop()
+def written(entry: dict[str, Any]) -> Any:
+    """A migration as the configuration has it."""
+    return SimpleNamespace(entry=entry)
 
 
 @pytest.mark.parametrize("kind", ["azure", "gcs", "google", "file"])
@@ -49,7 +39,7 @@ def test_copies_in_any_store_are_migrated_back_as_they_were(
     assert new_daemon(pair).once().returncode == 0
     options = {key: value for key, value in pair.mapping.items() if key not in _NOT_OF_MIGRATIONS}
     entry = {**options, "container": f"{pair.container}-back", "custom_prefix": pair.prefix}
-    migrator = new_migrator(entry)
+    migrator = new_migrator(written(entry))
     done = migrator.once()
     assert (done.returncode, done.stderr) == (0, ""), migrator.log_text()
     back = entry["container"]
@@ -72,7 +62,7 @@ def test_prefix_keeps_names_whole_and_custom_prefix_is_taken_off_them(
     for name in ("x/2018/a", "x/2019/b", "x/2019", "y/2019/c"):
         migration.put(name)
     entry = {**migration.entry, "custom_prefix": "x/", "prefix": "2019/"}
-    assert new_migrator(entry).once().returncode == 0
+    assert new_migrator(written(entry)).once().returncode == 0
     assert migration.swift.names(migration.container) == ["2019/b"]
 
 
@@ -81,7 +71,7 @@ def test_objects_younger_than_older_than_wait(
 ) -> None:
     migration = S3Migration(swift, moto_store)
     migration.put("a")
-    migrator = new_migrator({**migration.entry, "older_than": 3600})
+    migrator = new_migrator(written({**migration.entry, "older_than": 3600}))
     assert migrator.once().returncode == 0
     assert migration.swift.names(migration.container) == []
     migrator.settings["migrations"] = [{**migration.entry, "older_than": 0}]
@@ -95,7 +85,7 @@ def test_archived_object_is_on_record_and_copied_once_it_is_retrieved(
     migration = S3Migration(swift, moto_store)
     migration.put("cold", b"cold", StorageClass="GLACIER")
     migration.put("warm", b"warm")
-    migrator = new_migrator(migration.entry)
+    migrator = new_migrator(migration)
     assert migrator.once().returncode == 1
     assert migration.swift.names(migration.container) == ["warm"]
     failed = migrator.ctl("failed").stdout
@@ -105,3 +95,16 @@ def test_archived_object_is_on_record_and_copied_once_it_is_retrieved(
     assert migrator.ctl("failed", "--retry").returncode == 0
     assert migrator.once().returncode == 0, migrator.log_text()
     assert RawSwift(swift).request("GET", migration.container, "cold").body == b"cold"
+
+
+def test_archived_object_is_retrieved_where_the_migration_says_so(
+    swift: SwiftCluster, moto_store: Store, new_migrator: NewMigrator
+) -> None:
+    migration = S3Migration(swift, moto_store, archive_restore={"days": 2, "tier": "Bulk"})
+    migration.put("cold", b"cold", StorageClass="GLACIER")
+    migrator = new_migrator(migration)
+    assert migrator.once().returncode == 1
+    assert "retrieval begun" in migrator.ctl("failed").stdout
+    assert "Restore" in migration.s3.head_object(Bucket=migration.bucket, Key="cold")
+    assert migrator.once().returncode == 0, migrator.log_text()
+    assert migration.swift.names(migration.container) == ["cold"]
