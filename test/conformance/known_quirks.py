@@ -41,6 +41,8 @@ _CEPH = Quirks(
     # If-Match of a PUT holds without quotes only, and a completion looks at neither
     conditions=(False, False),
     takes_trailers=False,
+    # it knows no part numbers, and gives the whole object
+    tells_parts=False,
     # GLACIER is a pool like any other
     archives=False,
     forgets_group_of_start=True,

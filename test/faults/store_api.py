@@ -25,7 +25,8 @@ class Api:
     that carry bytes of objects, ``part`` of a request: what tells it from others of its key. ``makes``: those
     after which there is an object, ``updates``: after which there is other metadata. ``piece``: the operation
     that has to fail until the upload is given up, which is ``gives_up``. ``forgets``: operations whose
-    failures leave an upload that nobody can list, and that ends by itself.
+    failures leave an upload that nobody can list, and that ends by itself. ``is_session``: the parts of an
+    upload follow each other, so that one of them that fails repeats those before it: they are one transfer.
     """
 
     operation: Callable[[Call], str]
@@ -42,6 +43,7 @@ class Api:
     piece: str = ""
     gives_up: str = ""
     forgets: tuple[str, ...] = ()
+    is_session: bool = False
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ GCS = Api(
     piece="PutChunk",
     gives_up="EndSession",
     forgets=("StartSession", "EndSession"),
+    is_session=True,
 )
 
 

@@ -184,7 +184,10 @@ class StoreFaultTests:
             for call in case.of(matrix.changed, api.sends)
             if is_taken(call)
         )
-        again = sum(taken.values()) - len(taken)
+        repeats: dict[object, list[int]] = {}
+        for transfer, count in taken.items():
+            repeats.setdefault(transfer[:2] if api.is_session else transfer, []).append(count - 1)
+        again = sum(max(counts) for counts in repeats.values())
         met = sum(rule.hits for name, rule in case.rules.items() if name in api.writes)
         assert again <= met, f"{again} again, {met} faults: {taken}"
 
