@@ -96,7 +96,8 @@ class Pass:
 
     def _is_too_young(self, source: ListedObject | None, local: LocalEntry | None) -> bool:
         """Whether an object will be copied once it is older."""
-        return decide(source, local, None) is not Action.NONE
+        is_young = source is not None and source.last_modified > self.not_after
+        return is_young and decide(source, local, None) is not Action.NONE
 
     def _latest(self, source: ListedObject | None, now: float) -> float | None:
         """Return the time after which an object is too young for this pass. Not one whose time is far in the

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import Generic, TypeVar
 
 from s3_sync.errors import ListingUnusable, LocalUnavailable
 from s3_sync.migrate.decide import LocalEntry
@@ -19,11 +20,14 @@ from s3_sync.model.objects import ListedObject
 from s3_sync.providers.base import Bucket, ListPage, ListQuery
 from s3_sync.runtime.concurrency import Pool
 
+_Answer = TypeVar("_Answer")
 Pair = tuple[ListedObject | None, LocalEntry | None]
 #: lists the local objects after a name, sorted
 LocalListing = Callable[[str], Iterator[LocalEntry]]
 #: pages of the source that are requested at a time
 READ_AHEAD = 4
+#: lists of local entries that are read ahead
+LOCAL_AHEAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +71,24 @@ class Scan:
         entries = _ordered_local(self._local(after), after)
         if until is not None:
             entries = takewhile(lambda entry: entry.name <= until, entries)
-        following = list(islice(entries, 1))
+        chunks = _Chunks(entries, self._chunk, self._pool)
+        chunk = chunks.take()
         while True:
-            chunk = following + list(islice(entries, self._chunk - len(following)))
-            following = list(islice(entries, 1))
+            following = chunks.take()
             last = chunk[-1].name if following else until
             yield _Range(after, last, chunk, self._request(after))
             if not following:
                 return
-            after = chunk[-1].name
+            after, chunk = chunk[-1].name, following
 
-    def _request(self, after: str) -> _Request:
+    def _request(self, after: str) -> _Request[ListPage]:
         query = ListQuery(prefix=self._prefix, start_after=after, limit=self._chunk)
         return _Request(self._pool, lambda: self._source.list_objects(query))
 
     def _of_range(self, part: _Range) -> Iterator[Batch]:
         request, after, local = part.request, part.after, deque(part.local)
         while True:
-            page = request.page()
+            page = request.answer()
             _check_order(page, after, self._prefix)
             objects = page.objects
             if part.last is not None and objects and objects[-1].name > part.last:
@@ -101,30 +105,77 @@ class Scan:
             after = last
 
 
-class _Request:
-    """A page that is requested in another thread."""
+class _Request(Generic[_Answer]):
+    """Something that is requested in another thread."""
 
-    def __init__(self, pool: Pool, fetch: Callable[[], ListPage]) -> None:
+    def __init__(self, pool: Pool, fetch: Callable[[], _Answer]) -> None:
         self._done = threading.Event()
-        self._page: ListPage | None = None
+        self._answers: list[_Answer] = []
         self._error: BaseException | None = None
         self._fetch = fetch
         pool.spawn(self._run)
 
-    def page(self) -> ListPage:
-        """Wait for the page. Raises what requesting it has raised."""
+    def answer(self) -> _Answer:
+        """Wait for it. Raises what requesting it has raised."""
         self._done.wait()
-        if self._page is None:
-            raise self._error or RuntimeError("no page")
-        return self._page
+        if not self._answers:
+            raise self._error or RuntimeError("no answer")
+        return self._answers[0]
 
     def _run(self) -> None:
         try:
-            self._page = self._fetch()
+            self._answers.append(self._fetch())
         except BaseException as error:  # the reader must get it, even if the thread was killed
             self._error = error
         finally:
             self._done.set()
+
+
+class _Chunks:
+    """The local listing in lists of ``size`` entries, LOCAL_AHEAD of which are read while others are used:
+    Swift lists ten thousand at a time."""
+
+    def __init__(self, entries: Iterator[LocalEntry], size: int, pool: Pool) -> None:
+        self._entries = entries
+        self._size = size
+        self._pool = pool
+        self._changed = threading.Condition()
+        self._ready: deque[list[LocalEntry]] = deque()
+        self._is_reading = self._has_ended = False
+        self._error: BaseException | None = None
+
+    def take(self) -> list[LocalEntry]:
+        """Return the next entries; none at the end. Raises what listing raises."""
+        with self._changed:
+            if not (self._is_reading or self._has_ended) and len(self._ready) <= LOCAL_AHEAD // 2:
+                self._is_reading = True
+                self._pool.spawn(self._read)
+            while not self._ready and not self._has_ended:
+                self._changed.wait()
+            if self._ready:
+                return self._ready.popleft()
+            if self._error is not None:
+                raise self._error
+            return []
+
+    def _read(self) -> None:
+        try:
+            while self._add(list(islice(self._entries, self._size))):
+                pass
+        except BaseException as error:  # the reader must get it, even if the thread was killed
+            with self._changed:
+                self._error, self._has_ended = error, True
+                self._changed.notify_all()
+
+    def _add(self, chunk: list[LocalEntry]) -> bool:
+        """Returns whether to read on."""
+        with self._changed:
+            if chunk:
+                self._ready.append(chunk)
+            self._has_ended = len(chunk) < self._size
+            self._is_reading = not self._has_ended and len(self._ready) < LOCAL_AHEAD
+            self._changed.notify_all()
+            return self._is_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +185,7 @@ class _Range:
     after: str
     last: str | None
     local: list[LocalEntry]
-    request: _Request
+    request: _Request[ListPage]
 
 
 def _pair(objects: Sequence[ListedObject], local: deque[LocalEntry], last: str | None) -> list[Pair]:
