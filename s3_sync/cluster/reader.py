@@ -42,7 +42,7 @@ _NEVER = Timestamp(0)
 #: what Swift answers for a name that no object can have: users may write links to any
 _NO_NAME = (400, 412)
 #: attempts through the internal client to get the newest metadata
-_NEWEST_ATTEMPTS = 12
+_NEWEST_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ class TestOldLocalNode:
         nodes.once(3 if has_copied else 1)
         nodes.cluster.stop_node(3)
         self.change(large)
-        nodes.once_together(1, 2)
+        nodes.once(1, 2)
         before, since = self.there(large), len(nodes.proxy(3).calls())
         assert "gone" not in before
         nodes.cluster.start_node(3)
@@ -201,7 +201,7 @@ class TestOldLocalNode:
         self.fill(large)
         nodes.cluster.stop_node(3)
         self.change(large)
-        nodes.once_together(1, 2)
+        nodes.once(1, 2)
         nodes.once(1, 2)
         before, since = self.there(large), len(nodes.proxy(3).calls())
         nodes.cluster.start_node(3)
